@@ -1,0 +1,17 @@
+{{ config(unit='transaction_id', rows=['stg_transaction_headers']) }}
+
+select
+    transaction_id,
+    order_date,
+    transaction_at,
+    transaction_type,
+    original_transaction_id,
+    customer_id,
+    channel_id,
+    subtotal_cents,
+    tax_cents,
+    total_cents,
+    log_partition
+from {{ ref('stg_transaction_headers') }}
+where {{ in_touched('transaction_id') }}
+    and not is_deleted

@@ -1,0 +1,16 @@
+//! The `audit` function: decides whether an attempt may be published, and says why not.
+
+mod audit;
+mod publication;
+mod reconcile;
+mod rules;
+mod tests;
+
+use service::Platform;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of the function.
+pub fn routes(platform: Platform) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(audit::audit)).with_state(platform)
+}

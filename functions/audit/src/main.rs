@@ -1,0 +1,7 @@
+//! The `audit` function as a service of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::main("audit", audit::routes)
+}

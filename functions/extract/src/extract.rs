@@ -1,0 +1,218 @@
+//! One table, one partition: from the source into the lake.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use pipeline::{Changes, Mode, Pipeline, Table};
+use state::State;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::task::spawn_blocking;
+use wap::{Digest, LAKE_VERSION, LedgerStep, Manifest, ManifestColumn, ManifestObject, PartitionKey};
+
+use crate::Error;
+use crate::encode::{Written, encode};
+use crate::format::Format;
+use crate::objects::{self, Piece};
+use crate::selection::{Selection, Totals, window};
+use crate::source::Session;
+use crate::sums::Sums;
+
+/// Pieces of objects that may wait for the store.
+const WAITING_PIECES: usize = 4;
+
+/// Extracts a partition, and with it the late partitions before it, as the table's cursor says: oldest first, so that
+/// the partition that was asked for is the last of the answer. `now` decides which partitions are over.
+///
+/// Objects are written first, then the manifest that makes them visible, then the ledger. Where the lake has the same
+/// rows already, the manifest that was there is returned and nothing is kept of the fresh objects. After an error
+/// nothing is visible; after a crash there may be objects that nothing names, which a cleanup finds.
+pub async fn extract(
+    pipeline: &Pipeline,
+    home: &Path,
+    state: &State,
+    table: &Table,
+    partition: &PartitionKey,
+    now: Timestamp,
+) -> Result<Vec<Manifest>, Error> {
+    let partitions = partitions(table, partition, now)?;
+    let source = pipeline.sources.get(&table.source).ok_or_else(|| Error::NotFound {
+        message: format!("table {} is read from source {}, which pipeline.yaml does not have", table.name, table.source),
+        source: None,
+    })?;
+    let (source, home, owned) = (source.clone(), home.to_owned(), table.clone());
+    let mut reader = blocking(move || {
+        let session = Session::open(&source, &home)?;
+        let selection = Selection::new(&owned, &session.columns(&owned)?)?;
+        Ok(Reader { session, selection, table: owned })
+    })
+    .await?;
+    let mut manifests = Vec::new();
+    for partition in partitions {
+        let manifest;
+        (reader, manifest) = extract_one(reader, state, &partition).await?;
+        manifests.push(manifest);
+    }
+    Ok(manifests)
+}
+
+/// The partitions to extract, oldest first. Refuses those that are not over: what is extracted counts as complete.
+fn partitions(table: &Table, asked: &PartitionKey, now: Timestamp) -> Result<Vec<PartitionKey>, Error> {
+    let calendar = &table.calendar;
+    let asked = calendar.parse(asked.as_str())?;
+    if asked == PartitionKey::all() {
+        return Ok(vec![asked]);
+    }
+    let window = calendar.window(&asked)?;
+    if !window.has_ended(now) {
+        let state = if window.start > now { "not begun" } else { "not ended" };
+        let newest = calendar.previous(&calendar.partition_of(now)?)?;
+        let newest = newest.filter(|newest| calendar.parse(newest.as_str()).is_ok());
+        let newest = newest.map_or_else(
+            || "none can be extracted yet".to_owned(),
+            |newest| format!("the newest that can be extracted is {newest}"),
+        );
+        return Err(Error::rejected(format!("partition {asked} of table {} has {state}; {newest}", table.name)));
+    }
+    let late = match &table.changes {
+        Changes::Cursor { late_partitions, .. } => *late_partitions,
+        Changes::Log { .. } | Changes::Whole => 0,
+    };
+    let mut partitions = vec![asked];
+    for _ in 0..late {
+        match calendar.previous(&partitions[partitions.len() - 1])? {
+            Some(previous) if calendar.parse(previous.as_str()).is_ok() => partitions.push(previous),
+            _ => break,
+        }
+    }
+    partitions.reverse();
+    Ok(partitions)
+}
+
+/// An open source, and how a table is read from it.
+struct Reader {
+    session: Session,
+    selection: Selection,
+    table: Table,
+}
+
+impl Reader {
+    /// Writes the rows of a partition, after the source has counted them. Blocks.
+    fn read(&self, partition: &PartitionKey, pieces: Sender<Piece>) -> Result<Written, Error> {
+        let Self { session, selection, table } = self;
+        let window = window(table, partition)?;
+        if let Some(strays) = selection.strays() {
+            let count = session.row(&strays)?.concat();
+            if count != "0" {
+                return Err(Error::rejected(format!(
+                    "{count} rows of table {} have a NULL where the source says when they changed, so they belong to no \
+                     partition; give them a time in the source, or in the table's query",
+                    table.name
+                )));
+            }
+        }
+        let totals = selection.read_totals(&session.row(&selection.totals(window.as_ref())?)?)?;
+        let rows = selection.rows(window.as_ref())?;
+        let format = Format::new(table, partition)?;
+        let written = encode(&format, &Sums::new(table), pieces, |each| session.stream(&rows, each))?;
+        let found = Totals { rows: written.digest.rows(), sums: written.sums.finish() };
+        if found != totals {
+            return Err(Error::Conflict {
+                message: format!(
+                    "source {} and what was read from it disagree about partition {partition} of table {}: it says \
+                     {totals}, and {found} were read; it was changed meanwhile, so extract again",
+                    table.source, table.name
+                ),
+                source: None,
+            });
+        }
+        Ok(written)
+    }
+}
+
+async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) -> Result<(Reader, Manifest), Error> {
+    let upload = uuid::Uuid::now_v7().simple();
+    let prefix = format!("{}/{partition}/{upload}", reader.table.lake.path);
+    let (pieces, waiting) = channel(WAITING_PIECES);
+    let mut objects = Vec::new();
+    let reading = {
+        let partition = partition.clone();
+        // Where this future is dropped, so is the channel, and the reader stops at its next piece.
+        blocking(move || reader.read(&partition, pieces).map(|written| (reader, written)))
+    };
+    let storing = objects::store(state.store().as_ref(), &prefix, waiting, &mut objects);
+    let (read, stored) = tokio::join!(reading, storing);
+    // Where the store failed, the reader only says that nobody listens.
+    let (reader, written) = match stored.and(read) {
+        Ok(done) => done,
+        Err(error) => {
+            objects::remove(state.store().as_ref(), &objects).await;
+            return Err(error);
+        }
+    };
+    let fresh = manifest(&reader.table, partition, &written, objects)?;
+    let manifest = admit(state, fresh).await?;
+    let step =
+        LedgerStep { digest: manifest.digest.clone(), rows: manifest.rows, bytes: manifest.bytes, at: Timestamp::now() };
+    state
+        .update_ledger(&manifest.table, partition, |entry| {
+            if entry.extracted.as_ref().is_none_or(|known| known.digest != step.digest) {
+                entry.extracted = Some(step.clone());
+            }
+        })
+        .await?;
+    tracing::info!(table = %manifest.table, %partition, rows = manifest.rows, bytes = manifest.bytes, "extracted");
+    Ok((reader, manifest))
+}
+
+fn manifest(
+    table: &Table,
+    partition: &PartitionKey,
+    written: &Written,
+    objects: Vec<ManifestObject>,
+) -> Result<Manifest, Error> {
+    let columns: Vec<ManifestColumn> = table
+        .columns
+        .iter()
+        .map(|column| ManifestColumn {
+            name: column.name.clone(),
+            data_type: column.duckdb_type(),
+            nullable: column.mode != Mode::Required,
+        })
+        .collect();
+    // The same rows under other types are another content: they have to be loaded again.
+    let digest = Digest::of_json(&(written.digest.finish(), &columns))
+        .map_err(Error::internal("the manifest could not be digested"))?;
+    Ok(Manifest {
+        version: LAKE_VERSION,
+        table: table.name.clone(),
+        partition: partition.clone(),
+        window: window(table, partition)?.map(|window| (window.start, window.end)),
+        digest,
+        contract: table.contract_digest(),
+        rows: written.digest.rows(),
+        bytes: objects.iter().map(|object| object.bytes).sum(),
+        columns,
+        objects,
+        sums: written.sums.finish(),
+    })
+}
+
+/// Makes a manifest visible, unless one of the same content is. Keeps the objects of the one that is visible only.
+async fn admit(state: &State, fresh: Manifest) -> Result<Manifest, Error> {
+    let (table, partition, digest) = (&fresh.table, &fresh.partition, &fresh.digest);
+    if !state.has_manifest(table, partition, digest).await? {
+        // From here on the fresh objects may be named, even where the answer is an error: they stay.
+        state.put_manifest(&fresh).await?;
+    }
+    let visible = state.manifest(table, partition, digest).await?;
+    if visible.objects != fresh.objects {
+        objects::remove(state.store().as_ref(), &fresh.objects).await;
+    }
+    Ok(visible)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    spawn_blocking(work).await.map_err(Error::internal("the extraction was interrupted"))?
+}

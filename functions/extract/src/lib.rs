@@ -1,0 +1,15 @@
+//! The `extract` function: one partition of one table, from its source into the lake.
+
+mod conform;
+mod contract;
+mod encode;
+mod error;
+mod extract;
+mod format;
+mod objects;
+mod selection;
+mod source;
+mod sums;
+
+pub use error::Error;
+pub use extract::extract;

@@ -1,0 +1,15 @@
+//! A deterministic retail source: customers, products, channels, transactions and the date dimension, in `DuckDB`.
+//!
+//! [`retail`] is the generator core: every value is a pure function of (seed, start, time zone, scale) and of the row's
+//! place. [`source`] writes what it yields.
+
+mod corruption;
+mod error;
+pub mod retail;
+mod routes;
+pub mod source;
+
+pub use corruption::Corruption;
+pub use error::Error;
+pub use routes::routes;
+pub use source::{Sandbox, Summary, generate, initialize};

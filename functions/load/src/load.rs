@@ -1,0 +1,119 @@
+//! One manifest into `raw`.
+
+use axum::Json;
+use axum::extract::State as Extension;
+use jiff::Timestamp;
+use pipeline::{Mode, Table};
+use serde::{Deserialize, Serialize};
+use service::{Body, Platform, Problem, detached};
+use utoipa::ToSchema;
+use wap::{Digest, LedgerStep, Manifest, PartitionKey};
+
+/// What to load.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoadRequest {
+    /// The table, as pipeline.yaml names it.
+    table: String,
+    /// The partition.
+    #[schema(value_type = String)]
+    partition: PartitionKey,
+    /// The manifest's digest; without it the one that was extracted last.
+    #[schema(value_type = Option<String>)]
+    digest: Option<Digest>,
+}
+
+/// What was loaded.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Loaded {
+    #[schema(value_type = String)]
+    digest: Digest,
+    rows: u64,
+    bytes: u64,
+    /// Whether `raw` had another content before.
+    changed: bool,
+}
+
+/// Replaces one partition of one raw table by what was extracted. Loading what is loaded changes nothing.
+#[utoipa::path(post, path = "/load", request_body = LoadRequest, responses((status = 200, body = Loaded)))]
+pub(crate) async fn load(
+    Extension(platform): Extension<Platform>,
+    Body(request): Body<LoadRequest>,
+) -> Result<Json<Loaded>, Problem> {
+    detached(run(platform, request)).await.map(Json)
+}
+
+async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem> {
+    let table = platform.pipeline.table(&request.table)?;
+    table.calendar.window(&request.partition)?;
+    let entry = platform.state.ledger_entry(&table.name, &request.partition).await?;
+    let Some(digest) = request.digest.or_else(|| entry.extracted.as_ref().map(|step| step.digest.clone())) else {
+        return Err(Problem::new(
+            service::Kind::NotFound,
+            "not_extracted",
+            format!("partition {} of table {} was never extracted; extract it first", request.partition, table.name),
+        ));
+    };
+    if !platform.state.has_manifest(&table.name, &request.partition, &digest).await? {
+        return Err(Problem::new(
+            service::Kind::NotFound,
+            "no_manifest",
+            format!(
+                "the lake has no manifest {digest} for partition {} of table {}; extract it first",
+                request.partition, table.name
+            ),
+        ));
+    }
+    let manifest = platform.state.manifest(&table.name, &request.partition, &digest).await?;
+    let loaded = Loaded { digest, rows: manifest.rows, bytes: manifest.bytes, changed: true };
+    if entry.loaded.as_ref().is_some_and(|step| step.digest == loaded.digest) {
+        return Ok(Loaded { changed: false, ..loaded });
+    }
+    check_contract(table, &manifest)?;
+    platform.warehouse.load(table, &manifest).await?;
+    let step = LedgerStep {
+        digest: loaded.digest.clone(),
+        rows: loaded.rows,
+        bytes: loaded.bytes,
+        at: Timestamp::now(),
+    };
+    platform.state.update_ledger(&table.name, &request.partition, |entry| entry.loaded = Some(step.clone())).await?;
+    tracing::info!(table = %table.name, partition = %request.partition, rows = loaded.rows, "loaded");
+    Ok(loaded)
+}
+
+/// The contract against the columns that the objects have: every difference is listed, not only the first.
+fn check_contract(table: &Table, manifest: &Manifest) -> Result<(), Problem> {
+    let mut differences = Vec::new();
+    for column in &table.columns {
+        let contract = column.duckdb_type();
+        match manifest.columns.iter().find(|found| found.name == column.name) {
+            None if column.mode == Mode::Required => {
+                differences.push(format!("{} ({contract}) is missing", column.name));
+            }
+            None => {}
+            Some(found) if found.data_type != contract => {
+                differences.push(format!("{} is {contract} in the contract and {} in the lake", column.name, found.data_type));
+            }
+            Some(_) => {}
+        }
+    }
+    for found in &manifest.columns {
+        if table.column(found.name.as_str()).is_none() {
+            differences.push(format!("{} is in the lake and not in the contract", found.name));
+        }
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        service::Kind::Rejected,
+        "contract",
+        format!(
+            "partition {} of table {} does not match its contract: {}; change pipeline.yaml or extract it again",
+            manifest.partition,
+            table.name,
+            differences.join("; ")
+        ),
+    ))
+}

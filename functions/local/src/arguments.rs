@@ -1,0 +1,215 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wap::PartitionKey;
+
+/// Write-audit-publish with blue/green deployment for BigQuery, on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "bgp", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The pipeline file [environment: BGP_CONFIG; default: pipeline.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder for bucket, warehouse and source [environment: BGP_HOME; default: .bgp]
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// The back ends [environment: BGP_TARGET; default: duckdb]
+    #[arg(long, value_enum, default_value_t = Target::Duckdb)]
+    pub target: Target,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The back ends.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Target {
+    /// A folder and an embedded warehouse.
+    Duckdb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ten days of a board-game retailer through ten cycles
+    Demo(DemoOptions),
+    /// Run a workflow
+    Run(RunOptions),
+    /// Run a range of partitions, in order; what is published already is left alone
+    Backfill(BackfillOptions),
+    /// Where everything stands: what is live, who is at work, every partition
+    Status(JsonOption),
+    /// Publish a cycle that was audited and waits
+    Publish(PublishOptions),
+    /// Go on without a partition: later cycles keep what they had of it
+    Hold(HoldOptions),
+    /// Take a held partition up again
+    Release(ReleaseOptions),
+    /// What was published in a cycle, from what, and on what evidence
+    Receipt(ReceiptOptions),
+    /// The digest of every live table: equal digests, equal rows
+    Digest(JsonOption),
+    /// Query what readers see
+    Sql(SqlOptions),
+    /// Serve every function on one port
+    Up(UpOptions),
+    /// Measure, as ratios to a reference in the same run
+    Bench(BenchOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JsonOption {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// How many days
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub days: u16,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The workflow
+    #[arg(value_enum)]
+    pub workflow: WorkflowName,
+    /// The partition, such as 2025-08-01 [default: the newest that is over]
+    #[arg(long, value_name = "PARTITION")]
+    pub partition: Option<PartitionKey>,
+    /// The last step to do
+    #[arg(long, value_enum, value_name = "STEP")]
+    pub until: Option<Until>,
+    /// Extract and load only these tables
+    #[arg(long, value_name = "TABLE,...", value_delimiter = ',')]
+    pub tables: Vec<String>,
+    /// The workflow's argument as JSON, as gcloud passes it; the other options are written into it
+    #[arg(long, value_name = "JSON")]
+    pub data: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum WorkflowName {
+    /// One partition: generate, extract, load, transform, audit, publish
+    Daily,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Until {
+    Generate,
+    Extract,
+    Load,
+    Prepare,
+    Transform,
+    Audit,
+    Publish,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackfillOptions {
+    /// The first partition
+    #[arg(long, value_name = "PARTITION")]
+    pub from: PartitionKey,
+    /// The last partition
+    #[arg(long, value_name = "PARTITION")]
+    pub to: PartitionKey,
+    /// Publish after every partition, or once for all
+    #[arg(long, value_enum, default_value_t = CyclePer::Partition)]
+    pub cycle_per: CyclePer,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CyclePer {
+    Partition,
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishOptions {
+    /// The cycle, as `bgp status` shows it
+    pub cycle: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldOptions {
+    pub partition: PartitionKey,
+    /// Why, for whoever reads it later
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseOptions {
+    pub partition: PartitionKey,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptOptions {
+    /// The cycle [default: the one that is live]
+    pub cycle: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlOptions {
+    /// One query; published views are in schema `live`
+    pub query: String,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Print JSON, as `--format json`
+    #[arg(long)]
+    pub json: bool,
+    /// Print at most this many rows
+    #[arg(long, default_value_t = 10_000)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpOptions {
+    /// The port [environment: PORT; default: 8080]
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    /// Rows of the table that is extracted
+    #[arg(long, default_value_t = 2_000_000)]
+    pub rows: u64,
+    /// Only the benchmarks whose name contains this
+    #[arg(long)]
+    pub only: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,12 @@
+//! One file a command.
+
+pub(crate) mod backfill;
+pub(crate) mod demo;
+pub(crate) mod digest;
+pub(crate) mod hold;
+pub(crate) mod publish;
+pub(crate) mod receipt;
+pub(crate) mod run;
+pub(crate) mod sql;
+pub(crate) mod status;
+pub(crate) mod up;

@@ -1,0 +1,62 @@
+//! `bgp`: the pipeline on one machine. All functions in one process on a loopback port, and the workflows in the
+//! interpreter, over HTTP as in the cloud.
+
+mod arguments;
+mod bench;
+mod commands;
+mod engine;
+mod failure;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use service::Config;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bgp: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut config = Config::from_env()?;
+    if let Some(file) = arguments.config {
+        config.pipeline_file = file;
+    }
+    if let Some(home) = arguments.home {
+        config.home = home;
+    }
+    // Facts and progress are for people here; what functions log is kept for those who ask by BGP_LOG.
+    let filter = if config.log_filter == "info" { "off" } else { &config.log_filter };
+    service::start_logs("bgp", filter);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Demo(options) => commands::demo::demo(&config, &options).await,
+            Command::Run(options) => commands::run::run(&config, &options).await,
+            Command::Backfill(options) => commands::backfill::backfill(&config, &options).await,
+            Command::Status(options) => commands::status::status(&config, &options).await,
+            Command::Publish(options) => commands::publish::publish(&config, &options).await,
+            Command::Hold(options) => commands::hold::hold(&config, &options).await,
+            Command::Release(options) => commands::hold::release(&config, &options).await,
+            Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
+            Command::Digest(options) => commands::digest::digest(&config, &options).await,
+            Command::Sql(options) => commands::sql::sql(&config, &options).await,
+            Command::Up(options) => commands::up::up(&config, &options).await,
+            Command::Bench(options) => bench::bench(&config, &options).await,
+        }
+    });
+    // Work that was abandoned, such as a query after Ctrl-C, must not keep the program.
+    runtime.shutdown_background();
+    outcome
+}

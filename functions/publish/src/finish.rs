@@ -1,0 +1,81 @@
+//! The end of a run.
+
+use axum::Json;
+use axum::extract::State as Extension;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use service::{Body, Platform, Problem, detached};
+use store::{ObjectStoreExt, Precondition};
+use utoipa::ToSchema;
+use wap::{AttemptId, EndReason, RunId};
+
+/// How a run ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FinishRequest {
+    #[schema(value_type = String)]
+    run: RunId,
+    /// The attempt, if the run had come so far.
+    #[schema(value_type = Option<String>)]
+    attempt: Option<AttemptId>,
+    /// `published`, `already_published`, `stopped` (before publish, on purpose), `refused` or `failed`.
+    outcome: Outcome,
+    /// What went wrong, for people.
+    reason: Option<String>,
+    /// The partition that the run was for.
+    partition: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Published,
+    AlreadyPublished,
+    Stopped,
+    Refused,
+    Failed,
+}
+
+/// What is kept of a run.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Run {
+    #[schema(value_type = String)]
+    run: RunId,
+    #[schema(value_type = Option<String>)]
+    attempt: Option<AttemptId>,
+    outcome: Outcome,
+    reason: Option<String>,
+    partition: Option<String>,
+    #[schema(value_type = String)]
+    finished_at: Timestamp,
+}
+
+/// Closes a run: an attempt that failed loses its right to commit, and nobody has to wait for its heartbeat to stop.
+#[utoipa::path(post, path = "/finish", request_body = FinishRequest, responses((status = 200, body = Run)))]
+pub(crate) async fn finish(
+    Extension(platform): Extension<Platform>,
+    Body(request): Body<FinishRequest>,
+) -> Result<Json<Run>, Problem> {
+    detached(run(platform, request)).await.map(Json)
+}
+
+async fn run(platform: Platform, request: FinishRequest) -> Result<Run, Problem> {
+    if let Some(id) = &request.attempt {
+        if request.outcome == Outcome::Failed {
+            let reason = request.reason.as_deref().unwrap_or("the run failed");
+            platform.state.end_attempt(id, EndReason::Failed, reason).await?;
+        }
+        platform.state.release_lease(id).await?;
+    }
+    let run = Run {
+        run: request.run,
+        attempt: request.attempt,
+        outcome: request.outcome,
+        reason: request.reason,
+        partition: request.partition,
+        finished_at: Timestamp::now(),
+    };
+    platform.store.put_json(&format!("runs/{}.json", run.run), &run, Precondition::None).await?;
+    Ok(run)
+}

@@ -1,0 +1,28 @@
+//! The `publish` function: the only one that changes the record. Begins attempts, prepares their places, publishes what
+//! passed its audit, and closes attempts.
+
+mod begin;
+mod converge;
+mod finish;
+mod hold;
+mod planning;
+mod prepare;
+mod publish;
+mod status;
+
+use service::Platform;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of the function.
+pub fn routes(platform: Platform) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(begin::begin))
+        .routes(routes!(prepare::prepare))
+        .routes(routes!(publish::publish))
+        .routes(routes!(finish::finish))
+        .routes(routes!(hold::hold))
+        .routes(routes!(hold::release))
+        .routes(routes!(status::status))
+        .with_state(platform)
+}

@@ -1,0 +1,128 @@
+//! Making the attempt's own place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::extract::State as Extension;
+use futures::{StreamExt, TryStreamExt, stream};
+use pipeline::Table;
+use serde::{Deserialize, Serialize};
+use service::{Body, Platform, Problem, detached};
+use utoipa::ToSchema;
+use wap::{AttemptId, Digest, Manifest, PartitionKey};
+use warehouse::{Pin, PinnedPartition};
+
+/// How many manifests are read at once.
+const CONCURRENT_READS: usize = 32;
+
+/// What to prepare.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrepareRequest {
+    #[schema(value_type = String)]
+    attempt: AttemptId,
+}
+
+/// What was prepared.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Prepared {
+    slot: String,
+    /// Partitions that the attempt reads.
+    pinned: usize,
+    /// Rows of the partitions that changed.
+    changed_rows: u64,
+}
+
+/// Makes the slot from the live one, pins what the attempt reads, and drops what the project no longer has.
+#[utoipa::path(post, path = "/prepare", request_body = PrepareRequest, responses((status = 200, body = Prepared)))]
+pub(crate) async fn prepare(
+    Extension(platform): Extension<Platform>,
+    Body(request): Body<PrepareRequest>,
+) -> Result<Json<Prepared>, Problem> {
+    detached(async move {
+        platform.state.step(&request.attempt, "prepare", run(&platform, &request.attempt)).await
+    })
+    .await
+    .map(Json)
+}
+
+async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
+    let attempt = platform.state.attempt(id).await?;
+    let inputs = platform.state.inputs(id).await?;
+    let record = platform.state.record().await?;
+    let mut pins = Vec::new();
+    for table in platform.pipeline.tables.values() {
+        let admitted = inputs.partitions.get(&table.name).cloned().unwrap_or_default();
+        let contiguous = contiguous(table, &admitted)?;
+        let wanted: Vec<_> = admitted.into_iter().collect();
+        let partitions = manifests(platform, table, wanted)
+            .await?
+            .into_iter()
+            .map(|manifest| PinnedPartition { is_contiguous: contiguous.contains(&manifest.partition), manifest })
+            .collect();
+        let mut both = Vec::new();
+        for change in attempt.work.changes.iter().filter(|change| change.table == table.name) {
+            both.extend(change.old.iter().chain(&change.new).map(|digest| (change.partition.clone(), digest.clone())));
+        }
+        let changed = manifests(platform, table, both).await?;
+        pins.push(Pin { table: table.clone(), partitions, changed });
+    }
+    let live = record.live.as_ref().map(|live| &live.slot);
+    platform.warehouse.create(&attempt.slot, live).await?;
+    platform.warehouse.pin(&attempt.slot, &pins).await?;
+    let plan = platform.project_plan().await?;
+    platform.check_code(&attempt, &plan)?;
+    if let Some(live) = live {
+        let removed = removed_relations(platform, &plan, live).await?;
+        platform.warehouse.drop_relations(&attempt.slot, &removed).await?;
+    }
+    Ok(Prepared {
+        slot: attempt.slot.name(),
+        pinned: pins.iter().map(|pin| pin.partitions.len()).sum(),
+        changed_rows: pins.iter().flat_map(|pin| &pin.changed).map(|manifest| manifest.rows).sum(),
+    })
+}
+
+async fn manifests(
+    platform: &Platform,
+    table: &Table,
+    wanted: Vec<(PartitionKey, Digest)>,
+) -> Result<Vec<Manifest>, Problem> {
+    let reads = wanted.into_iter().map(|(partition, digest)| async move {
+        platform.state.manifest(&table.name, &partition, &digest).await
+    });
+    Ok(stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?)
+}
+
+/// The admitted partitions before which none is missing since the table's first.
+fn contiguous(table: &Table, admitted: &BTreeMap<PartitionKey, Digest>) -> Result<BTreeSet<PartitionKey>, Problem> {
+    let mut found = BTreeSet::new();
+    let mut next = Some(table.calendar.first()?);
+    while let Some(partition) = next.filter(|partition| admitted.contains_key(partition)) {
+        next = table.calendar.next(&partition)?;
+        found.insert(partition);
+    }
+    Ok(found)
+}
+
+/// Relations of the live slot's layers that no model of the project makes any more.
+async fn removed_relations(
+    platform: &Platform,
+    plan: &service::ProjectPlan,
+    live: &wap::Slot,
+) -> Result<Vec<String>, Problem> {
+    let schemas = platform.schemas(&plan.project)?;
+    let kept: BTreeSet<String> = schemas
+        .iter()
+        .filter_map(|(id, schema)| Some(format!("{schema}.{}", plan.project.nodes.get(id)?.alias)))
+        .collect();
+    let ours: BTreeSet<&str> = schemas.values().map(wap::Identifier::as_str).collect();
+    let sql = "SELECT table_schema, table_name FROM information_schema.tables";
+    let found = platform.warehouse.query(&warehouse::Place::Slot(live.clone()), sql, usize::MAX).await?;
+    let names = found.rows.iter().filter_map(|row| Some((row[0].as_str()?, row[1].as_str()?)));
+    Ok(names
+        .filter(|(schema, _)| ours.contains(schema))
+        .map(|(schema, name)| format!("{schema}.{name}"))
+        .filter(|relation| !kept.contains(relation))
+        .collect())
+}

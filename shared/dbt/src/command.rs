@@ -1,0 +1,132 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wap::Identifier;
+
+use crate::Severity;
+
+/// Where relations of a command are: decided by the pipeline, whatever names the project would give.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Place {
+    /// A DuckDB file. It holds all of the attempt: a schema for each relation-making node, sources in `raw`, changes in `changes`.
+    Duckdb {
+        /// The file, absolute.
+        file: PathBuf,
+        /// The schema of each relation-making node, by id: [`Project::schemas`].
+        schemas: BTreeMap<String, Identifier>,
+    },
+}
+
+/// Nodes to build.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// Where.
+    pub place: Place,
+    /// Ids of models, seeds and snapshots. dbt orders them; an empty list does nothing.
+    pub nodes: Vec<String>,
+    /// Those of them that are rebuilt from nothing.
+    pub full: BTreeSet<String>,
+    /// Vars of this run, over those of the settings.
+    pub vars: BTreeMap<String, Value>,
+}
+
+/// How a node ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeStatus {
+    /// It was built.
+    Success,
+    /// It failed; the message says why.
+    Error,
+    /// Something that it reads failed.
+    Skipped,
+}
+
+/// What became of one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeResult {
+    /// Its id.
+    pub id: String,
+    /// How it ended.
+    pub status: NodeStatus,
+    /// How long it took.
+    pub seconds: f64,
+    /// Rows written, where the back end says.
+    pub rows_affected: Option<u64>,
+    /// What dbt said.
+    pub message: String,
+    /// The query, where it was compiled.
+    pub compiled: Option<String>,
+}
+
+/// What became of a run. A failed node is a fact of the report and not an error of the call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// One entry a node of the request, in dbt's order.
+    pub nodes: Vec<NodeResult>,
+}
+
+impl RunReport {
+    /// Whether every node was built.
+    pub fn is_success(&self) -> bool {
+        self.nodes.iter().all(|node| node.status == NodeStatus::Success)
+    }
+}
+
+/// Tests to run. They write nothing: a DuckDB file is opened read-only and keeps its bytes.
+#[derive(Debug, Clone)]
+pub struct TestRequest {
+    /// Where.
+    pub place: Place,
+    /// Ids of data tests and unit tests.
+    pub tests: Vec<String>,
+    /// Vars of this run, over those of the settings.
+    pub vars: BTreeMap<String, Value>,
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestStatus {
+    /// Nothing found.
+    Pass,
+    /// Rows found by a test that only warns.
+    Warn,
+    /// Rows found.
+    Fail,
+    /// The test itself could not run.
+    Error,
+}
+
+/// What became of one test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestResult {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub status: TestStatus,
+    /// How many rows it found.
+    pub failures: u64,
+    /// How bad a failure is, as the project says.
+    pub severity: Severity,
+    /// What dbt said.
+    pub message: String,
+    /// The query that finds the failing rows; it can be run in the place as it is.
+    pub compiled_sql: Option<String>,
+    /// Ids of the nodes and sources that it reads, the tested one first.
+    pub tested_nodes: Vec<String>,
+    /// The tested column, if it is about one.
+    pub column: Option<String>,
+}
+
+/// What became of a test run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// One entry a test of the request.
+    pub tests: Vec<TestResult>,
+}

@@ -1,0 +1,240 @@
+"""Runs dbt commands for a parent process: one JSON object a line in, one out, in turn.
+
+The first line holds the settings; it is answered when dbt is imported. Then come commands, each an object whose `do`
+names one of COMMANDS. The answer is {"ok": ...} or {"error": {"kind": ..., "message": ...}}. The process ends, in the
+middle of a command too, when its standard input ends: that is how it dies with its parent and how a command is cancelled.
+"""
+
+import copy
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+
+
+def main():
+    # Only answers may go to the parent: whatever dbt, an adapter or a model prints goes to standard error.
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    lines = queue.Queue()
+    settings = json.loads(sys.stdin.readline())
+    threading.Thread(target=read, args=(lines, settings["folder"]), daemon=True).start()
+    os.chdir(settings["project_dir"])
+    worker = answer(answers, lambda: Worker(settings))
+    while worker:
+        request = json.loads(lines.get())
+        answer(answers, lambda: worker.COMMANDS[request.pop("do")](worker, **request))
+
+
+def read(lines, folder):
+    for line in sys.stdin:
+        lines.put(line)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+def answer(answers, command):
+    try:
+        result = command()
+        value = {"ok": result if isinstance(result, dict) else None}
+    except Problem as problem:
+        result, value = None, {"error": {"kind": problem.kind, "message": str(problem)}}
+    except BaseException as error:  # the parent decides what becomes of it
+        result, value = None, {"error": {"kind": "internal", "message": f"{type(error).__name__}: {error}"}}
+    answers.write(json.dumps(value, default=str) + "\n")
+    return result
+
+
+class Problem(Exception):
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind
+
+
+class Worker:
+    def __init__(self, settings):
+        self.settings = settings
+        self.manifest = None
+        self.vars = {}
+        self.wanted = set()
+        self.database = None
+        self.patch()
+
+    def patch(self):
+        """Three changes to dbt: what is selected is named by id, the project's own vars are noted when it is parsed, and
+        relations of the slot's own database are written without it, so that its views work under any alias."""
+        from dbt.graph.selector import NodeSelector
+        from dbt.parser.manifest import ManifestLoader
+
+        worker = self
+        NodeSelector.get_selected = lambda self, spec, warn_on_no_nodes=True: self.filter_selection(
+            worker.wanted & set(self.full_graph.nodes())
+        )
+
+        original_init = ManifestLoader.__init__
+
+        def init(self, root_project, all_projects, *arguments, **keywords):
+            worker.vars = {name: project.vars.to_dict() for name, project in all_projects.items()}
+            original_init(self, root_project, all_projects, *arguments, **keywords)
+
+        ManifestLoader.__init__ = init
+
+        if self.settings["target"] == "duckdb":
+            from dbt.adapters.duckdb.relation import DuckDBRelation
+
+            original_render = DuckDBRelation.render
+
+            def render(self):
+                own = self.database is not None and self.database == worker.database
+                return original_render(self.include(database=False) if own and self.include_policy.database else self)
+
+            DuckDBRelation.render = render
+
+    def parse(self, folder):
+        """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time."""
+        self.database = None
+        self.profile({"path": ":memory:"})
+        result = self.invoke(["parse", "--target-path", folder])
+        self.manifest = result.result
+        return {"vars": self.vars, "versions": self.versions()}
+
+    def run(self, place, nodes, full, vars):
+        manifest = self.place(place, full)
+        if any(node.config.materialized in ("touched", "rowwise") for node in manifest.nodes.values()):
+            self.make_changes_schema(place)
+        self.wanted = set(nodes)
+        types = [part for kind in ("model", "seed", "snapshot") for part in ("--resource-type", kind)]
+        return self.command(["build", *types], place, vars, manifest)
+
+    def test(self, place, tests, vars):
+        manifest = self.place(place, [])
+        # Hooks may write, and a test run opens the database read-only.
+        manifest.nodes = {key: node for key, node in manifest.nodes.items() if node.resource_type != "operation"}
+        self.wanted = set(tests)
+        return self.command(["test"], {**place, "read_only": True}, vars, manifest)
+
+    COMMANDS = {"parse": parse, "run": run, "test": test}
+
+    def command(self, arguments, place, vars, manifest):
+        self.profile(
+            {
+                "path": place["file"],
+                "config_options": {"access_mode": "read_only"} if place.get("read_only") else {},
+            }
+        )
+        target = os.path.join(self.settings["folder"], "target")
+        try:
+            result = self.invoke([*arguments, "--target-path", target, "--no-write-json"], vars, manifest)
+        finally:
+            self.close()
+        return {"results": [self.result(entry) for entry in result.result.results]}
+
+    def place(self, place, full):
+        """A copy of the manifest whose relations are in the place, whatever names the project gives them."""
+        parsed = self.manifest
+        # Not copy.copy: the class defines its own pickling, which mixes up what it has learnt.
+        manifest = object.__new__(type(parsed))
+        manifest.__dict__.update(parsed.__dict__)
+        manifest.nodes = {key: copy.deepcopy(node) for key, node in parsed.nodes.items()}
+        manifest.sources = {key: copy.deepcopy(source) for key, source in parsed.sources.items()}
+        manifest.unit_tests = {key: copy.deepcopy(test) for key, test in parsed.unit_tests.items()}
+        self.database = self.database_of(place)
+        for key, node in manifest.nodes.items():
+            if key in place["schemas"]:
+                node.database = self.database
+                node.schema = place["schemas"][key]
+                node.relation_name = f'"{node.schema}"."{node.alias}"'
+            elif node.resource_type == "test":
+                # Storing failures would write into the slot.
+                node.database, node.schema = self.database, "main"
+                node.config.store_failures = False
+                node.config.store_failures_as = "ephemeral"
+            if key in full:
+                node.config.full_refresh = True
+        for source in manifest.sources.values():
+            source.database = self.database
+            source.schema = place["sources"]
+            source.relation_name = f'"{source.schema}"."{source.identifier}"'
+            # The pin is what is read, not where the project would find its source.
+            for properties in (source.meta, source.source_meta, source.config.meta, source.config.extra):
+                for name in ("external_location", "plugin"):
+                    properties.pop(name, None)
+        manifest.build_flat_graph()
+        return manifest
+
+    def database_of(self, place):
+        from dbt.adapters.duckdb.credentials import DuckDBCredentials
+
+        return DuckDBCredentials.path_derived_database_name(place["file"])
+
+    def make_changes_schema(self, place):
+        """Made beforehand, because models that run at the same time would conflict in making it."""
+        import duckdb
+
+        try:
+            with duckdb.connect(place["file"]) as connection:
+                connection.execute(f'create schema if not exists "{place["changes"]}"')
+        except duckdb.IOException as error:
+            raise Problem("unavailable", str(error))
+
+    def profile(self, connection):
+        """Writes our own profiles.yml: nothing of the user's is read or changed."""
+        if self.settings["target"] == "duckdb":
+            output = {"type": "duckdb", "settings": {"TimeZone": "UTC"}, **connection}
+        else:
+            output = {"type": "bigquery", "method": "oauth", "project": "project", "dataset": "dataset"}
+        output["threads"] = self.settings["threads"]
+        name = self.settings["target_name"]
+        with open(os.path.join(self.settings["folder"], "profiles.yml"), "w", encoding="utf-8") as file:
+            json.dump({"place": {"target": name, "outputs": {name: output}}}, file)
+
+    def invoke(self, arguments, vars=None, manifest=None):
+        from dbt.cli.main import dbtRunner
+        from dbt_common.exceptions import DbtBaseException
+
+        flags = ["--no-send-anonymous-usage-stats", "--no-use-colors", "--quiet", "--log-level", "error"]
+        flags += ["--log-level-file", "info", "--log-path", self.settings["log_dir"]]
+        arguments = arguments + ["--project-dir", self.settings["project_dir"], "--profile", "place"]
+        arguments += ["--profiles-dir", self.settings["folder"], "--target", self.settings["target_name"]]
+        arguments += ["--vars", json.dumps({**self.settings["vars"], **(vars or {})})]
+        result = dbtRunner(manifest=manifest).invoke(flags + arguments)
+        if result.exception is not None:
+            unavailable = type(result.exception).__name__ == "FailedToConnectError"
+            known = isinstance(result.exception, DbtBaseException)
+            kind = "unavailable" if unavailable else "rejected" if known else "internal"
+            raise Problem(kind, str(result.exception) or type(result.exception).__name__)
+        return result
+
+    def close(self):
+        """Lets go of the DuckDB file, so that others can open it."""
+        if self.settings["target"] != "duckdb":
+            return
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        environment = DuckDBConnectionManager._ENV
+        if environment is not None:
+            environment.close()
+        DuckDBConnectionManager.close_all_connections()
+
+    def result(self, entry):
+        response = entry.adapter_response or {}
+        return {
+            "id": entry.node.unique_id,
+            "status": str(entry.status),
+            "seconds": entry.execution_time,
+            "rows_affected": response.get("rows_affected"),
+            "failures": entry.failures,
+            "message": entry.message or "",
+            "compiled": getattr(entry.node, "compiled_code", None),
+        }
+
+    def versions(self):
+        from importlib.metadata import version
+
+        return {name: version(name) for name in ("dbt-core", "dbt-adapters", f"dbt-{self.settings['target']}")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+//! The sections beside `tables`.
+
+use indexmap::IndexMap;
+use wap::Identifier;
+
+use super::{named, names, refuse_repeated};
+use crate::names::{Word, quoted};
+use crate::pipeline::{
+    Audit, Dbt, Limits, Live, RawDataset, Retention, Rule, RuleCheck, Sandbox, Severity, Source, SourceKind,
+};
+use crate::place::{Fields, Place};
+use crate::table::{Compression, LakeLayout};
+
+/// Ten years; a longer time is a slip of the keyboard.
+pub(super) const MOST_DAYS: u32 = 3660;
+const MOST_HOURS: u32 = MOST_DAYS * 24;
+
+/// The words for kinds of sources.
+#[derive(Clone, Copy, PartialEq)]
+enum SourceWord {
+    Duckdb,
+    Sql,
+}
+
+impl Word for SourceWord {
+    const KIND: &'static str = "kind of source";
+    const ALL: &'static [(&'static str, Self)] = &[("duckdb", Self::Duckdb), ("sql", Self::Sql)];
+}
+
+/// The words for kinds of audit rules.
+#[derive(Clone, Copy, PartialEq)]
+enum RuleWord {
+    Sql,
+    Volume,
+    Freshness,
+}
+
+impl Word for RuleWord {
+    const KIND: &'static str = "kind of rule";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("sql", Self::Sql), ("volume", Self::Volume), ("freshness", Self::Freshness)];
+}
+
+pub(super) fn sources(place: &Place<'_>) -> Option<IndexMap<Identifier, Source>> {
+    named(place, "source", |name, mut fields| {
+        let description = fields.optional("description", Place::owned_text);
+        // A source that was refused stays known by its name, so that the tables that name it are not refused as well.
+        let mut kind = SourceKind::Duckdb { path: String::new() };
+        match fields.required("kind", Place::word) {
+            Some(SourceWord::Duckdb) => {
+                if let Some(path) = fields.required("path", Place::path) {
+                    kind = SourceKind::Duckdb { path };
+                }
+                fields.finish();
+            }
+            Some(SourceWord::Sql) => {
+                let setup = fields.optional("setup", |place| place.list(|item| item.owned_text()));
+                kind = SourceKind::Sql { setup: setup.unwrap_or_default() };
+                fields.finish();
+            }
+            None => {}
+        }
+        Some(Source { name: name.clone(), description, kind })
+    })
+}
+
+pub(super) fn sandbox(
+    mut fields: Fields<'_>,
+    sources: &IndexMap<Identifier, Source>,
+    names: &[Identifier],
+) -> Option<Sandbox> {
+    let source = fields.required("source", |place| {
+        let name = place.known("source", names)?;
+        if matches!(sources.get(&name)?.kind, SourceKind::Duckdb { .. }) {
+            return Some(name);
+        }
+        place.refuse(format!("the source {name} is not of kind duckdb; the sandbox writes DuckDB files only"));
+        None
+    });
+    let seed = fields.optional("seed", |place| place.integer(0..=u64::MAX));
+    let scale = fields.optional("scale", |place| place.positive(10_000.0));
+    fields.finish();
+    Some(Sandbox { source: source?, seed: seed.unwrap_or(42), scale: scale.unwrap_or(1.0) })
+}
+
+/// The defaults of every table's layout; `path` is their common prefix.
+pub(super) fn lake(mut fields: Fields<'_>) -> LakeLayout {
+    let path = fields.optional("prefix", object_prefix).unwrap_or_else(|| "lake".to_owned());
+    let standard =
+        LakeLayout { path, compression: Compression::Zstd, object_rows: 5_000_000, object_bytes: 256 * 1024 * 1024 };
+    let layout = object_layout(&mut fields, &standard);
+    fields.finish();
+    layout
+}
+
+/// What `fields` say about objects; the rest is as in `standard`.
+pub(super) fn object_layout(fields: &mut Fields<'_>, standard: &LakeLayout) -> LakeLayout {
+    let compression = fields.optional("compression", Place::word);
+    let object_rows = fields.optional("object_rows", |place| place.integer(1..=1_000_000_000));
+    let object_bytes = fields.optional("object_bytes", |place| place.bytes(65_536..=10 * 1024 * 1024 * 1024));
+    LakeLayout {
+        path: standard.path.clone(),
+        compression: compression.unwrap_or(standard.compression),
+        object_rows: object_rows.unwrap_or(standard.object_rows),
+        object_bytes: object_bytes.unwrap_or(standard.object_bytes),
+    }
+}
+
+/// The prefix of objects' keys, which are file names in a folder store.
+pub(super) fn object_prefix(place: &Place<'_>) -> Option<String> {
+    let text = place.text()?;
+    let harmless = |part: &str| {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-=.".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(word)
+    };
+    if text.len() <= 256 && text.split('/').all(harmless) {
+        return Some(text.to_owned());
+    }
+    place.refuse(format!(
+        "{} is not a prefix of objects; accepted: parts of letters, digits and _ - = . with a slash between them, \
+         such as lake/customers",
+        quoted(text)
+    ));
+    None
+}
+
+pub(super) fn raw(mut fields: Fields<'_>) -> Option<RawDataset> {
+    let dataset = dataset(&mut fields, "raw");
+    let description = fields.optional("description", Place::owned_text);
+    let labels = fields.optional("labels", labels).unwrap_or_default();
+    let expiration_days = fields.optional("expiration_days", |place| place.integer(1..=MOST_DAYS));
+    let time_travel_hours = fields.optional("time_travel_hours", |place| {
+        let hours = place.integer(48..=168)?;
+        if hours % 24 != 0 {
+            place.refuse(format!("{hours} is not a number of whole days; accepted: 48, 72, 96, 120, 144, 168"));
+        }
+        Some(hours)
+    });
+    fields.finish();
+    Some(RawDataset { dataset: dataset?, description, labels, expiration_days, time_travel_hours })
+}
+
+/// Labels by the rules of BigQuery.
+fn labels(place: &Place<'_>) -> Option<IndexMap<String, String>> {
+    let fits = |text: &str| {
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        text.len() <= 63 && text.bytes().all(word)
+    };
+    let mut labels = IndexMap::new();
+    for (key, entry) in place.entries()? {
+        let Some(value) = entry.text() else { continue };
+        if fits(key) && key.starts_with(|first: char| first.is_ascii_lowercase()) && fits(value) {
+            labels.insert(key.to_owned(), value.to_owned());
+        } else {
+            entry.refuse(format!(
+                "{} is not a label; accepted: a key and a value of lower-case letters, digits, _ and -, up to 63 \
+                 characters, the key beginning with a letter",
+                quoted(&format!("{key}: {value}"))
+            ));
+        }
+    }
+    Some(labels)
+}
+
+pub(super) fn dbt(mut fields: Fields<'_>) -> Option<Dbt> {
+    let project = match fields.get("project") {
+        Some(place) => place.path(),
+        None => Some("dbt".to_owned()),
+    };
+    let layers = fields.optional("layers", |place| Some(names(place, "layer", Place::identifier)));
+    let publish = fields.required("publish", |place| {
+        let publish = place.list(|item| item.path())?;
+        if publish.is_empty() {
+            place.refuse("the list is empty; name a folder such as models/mart, or models, that readers see");
+        }
+        Some(publish)
+    });
+    let vars = fields.optional("vars", |place| {
+        Some(place.entries()?.into_iter().map(|(name, value)| (name.to_owned(), value.json())).collect())
+    });
+    let per_run_vars = fields.optional("per_run_vars", |place| place.list(|item| item.owned_text()));
+    fields.finish();
+    Some(Dbt {
+        project: project?,
+        layers: layers.unwrap_or_default(),
+        publish: publish?,
+        vars: vars.unwrap_or_default(),
+        per_run_vars: per_run_vars.unwrap_or_default(),
+    })
+}
+
+pub(super) fn live(mut fields: Fields<'_>, pipeline: Option<&Identifier>, raw: Option<&RawDataset>) -> Option<Live> {
+    let dataset = dataset(&mut fields, "live");
+    if let Some((dataset, raw)) = dataset.as_ref().zip(raw)
+        && dataset.as_str().eq_ignore_ascii_case(raw.dataset.as_str())
+    {
+        fields.place().refuse(format!("the datasets of raw and of live are both {dataset}; they must differ"));
+    }
+    let prefix = match fields.get("prefix") {
+        Some(place) => place.identifier(),
+        None => pipeline.cloned(),
+    };
+    fields.finish();
+    Some(Live { dataset: dataset?, prefix: prefix? })
+}
+
+fn dataset(fields: &mut Fields<'_>, standard: &str) -> Option<Identifier> {
+    match fields.get("dataset") {
+        Some(place) => place.identifier(),
+        None => Identifier::new(standard).ok(),
+    }
+}
+
+pub(super) fn audit(mut fields: Fields<'_>) -> Audit {
+    let sample_rows = fields.optional("sample_rows", |place| place.integer(0..=100));
+    let mut seen = Vec::new();
+    let rules = fields.optional("rules", |place| {
+        place.list(|item| {
+            let rule = rule(item.fields()?)?;
+            refuse_repeated(&item, "rule", &rule.name, &seen);
+            seen.push(rule.name.clone());
+            Some(rule)
+        })
+    });
+    fields.finish();
+    Audit { sample_rows: sample_rows.unwrap_or(5), rules: rules.unwrap_or_default() }
+}
+
+fn rule(mut fields: Fields<'_>) -> Option<Rule> {
+    let name = fields.required("name", Place::identifier);
+    let model = fields.required("model", Place::identifier);
+    let severity = fields.optional("severity", Place::word);
+    let check = match fields.required("kind", Place::word)? {
+        RuleWord::Sql => fields.required("query", rule_query).map(|query| RuleCheck::Sql { query }),
+        RuleWord::Volume => fields
+            .required("max_change_ratio", |place| place.positive(1_000_000.0))
+            .map(|max_change_ratio| RuleCheck::Volume { max_change_ratio }),
+        RuleWord::Freshness => {
+            let column = fields.required("column", Place::identifier);
+            let max_age_hours = fields.required("max_age_hours", |place| place.integer(1..=MOST_HOURS));
+            column.zip(max_age_hours).map(|(column, max_age_hours)| RuleCheck::Freshness { column, max_age_hours })
+        }
+    };
+    fields.finish();
+    Some(Rule { name: name?, model: model?, severity: severity.unwrap_or(Severity::Error), check: check? })
+}
+
+/// A query that names the table it checks by `{model}`: any other name would be of the live tables or of nothing.
+fn rule_query(place: &Place<'_>) -> Option<String> {
+    let query = query(place)?;
+    if !query.contains("{model}") {
+        place.refuse("the query does not select from {model}, which stands for the table that is checked");
+    }
+    Some(query)
+}
+
+/// The text of one SELECT, which goes into a statement as a subquery.
+pub(super) fn query(place: &Place<'_>) -> Option<String> {
+    let text = place.text()?.trim();
+    if text.ends_with(';') {
+        place.refuse("the query ends with a semicolon; leave it out, the query becomes part of a longer one");
+    }
+    Some(text.to_owned())
+}
+
+pub(super) fn retention(mut fields: Fields<'_>) -> Retention {
+    let kept_slot_hours = fields.optional("kept_slot_hours", |place| place.integer(1..=MOST_HOURS));
+    let ended_attempts_hours = fields.optional("ended_attempts_hours", |place| place.integer(1..=MOST_HOURS));
+    let lake_days = fields.optional("lake_days", |place| place.integer(1..=MOST_DAYS));
+    let receipts_days = fields.optional("receipts_days", |place| place.integer(1..=MOST_DAYS));
+    fields.finish();
+    Retention {
+        kept_slot_hours: kept_slot_hours.unwrap_or(72),
+        ended_attempts_hours: ended_attempts_hours.unwrap_or(24),
+        lake_days,
+        receipts_days,
+    }
+}
+
+pub(super) fn lease(mut fields: Fields<'_>) -> u32 {
+    let seconds = fields.optional("seconds", |place| place.integer(1..=3600));
+    fields.finish();
+    seconds.unwrap_or(60)
+}
+
+pub(super) fn limits(mut fields: Fields<'_>) -> Limits {
+    let attempts_per_run = fields.optional("attempts_per_run", |place| place.integer(1..=10));
+    // BigQuery bills at least 10 MiB a table that a query reads.
+    let max_bytes_billed_per_step =
+        fields.optional("max_bytes_billed_per_step", |place| place.bytes(10 * 1024 * 1024..=1 << 50));
+    fields.finish();
+    Limits { attempts_per_run: attempts_per_run.unwrap_or(3), max_bytes_billed_per_step }
+}

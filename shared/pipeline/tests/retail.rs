@@ -1,0 +1,75 @@
+//! The pipeline file of this repository and the reference of all keys.
+
+use pipeline::{Changes, Granularity, Pipeline};
+
+fn retail() -> Pipeline {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.yaml");
+    Pipeline::read(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_sample_is_accepted() {
+    let pipeline = retail();
+    let tables: Vec<&str> = pipeline.tables.keys().map(wap::Identifier::as_str).collect();
+    assert_eq!(tables, ["customers", "products", "channels", "dates", "transaction_headers", "transaction_lines"]);
+    for table in pipeline.tables.values() {
+        let whole = table.calendar.granularity == Granularity::All;
+        assert_eq!(whole, table.changes == Changes::Whole, "{}", table.name);
+        assert_eq!(table.lake.path, format!("lake/{}", table.name));
+    }
+}
+
+#[test]
+fn the_reference_is_accepted() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.yaml");
+    Pipeline::read(path).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn personal_columns_are_marked() {
+    let pipeline = retail();
+    let customers = pipeline.table("customers").unwrap_or_else(|error| panic!("{error}"));
+    let personal: Vec<&str> =
+        customers.columns.iter().filter(|column| column.personal).map(|column| column.name.as_str()).collect();
+    assert_eq!(personal, ["first_name", "last_name", "email", "date_of_birth"]);
+}
+
+#[test]
+fn an_unknown_table_is_answered_with_the_nearest() {
+    assert_eq!(
+        retail().table("custommers").unwrap_err().to_string(),
+        "pipeline retail has no table \"custommers\"; accepted: customers, products, channels, dates, \
+         transaction_headers, transaction_lines; did you mean `customers`?"
+    );
+}
+
+#[test]
+fn a_run_concerns_every_table_by_its_own_partition() {
+    let pipeline = retail();
+    let run = pipeline.days().parse("2025-08-01").unwrap_or_else(|error| panic!("{error}"));
+    let concerned: Vec<String> = pipeline
+        .tables_for(&run)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .iter()
+        .map(|concerned| format!("{} {}", concerned.table.name, concerned.partition))
+        .collect();
+    assert_eq!(
+        concerned,
+        [
+            "customers 2025-08-01",
+            "products 2025-08-01",
+            "channels all",
+            "dates all",
+            "transaction_headers 2025-08-01",
+            "transaction_lines 2025-08-01"
+        ]
+    );
+}
+
+#[test]
+fn a_day_before_the_first_is_refused() {
+    assert_eq!(
+        retail().days().parse("2025-07-31").unwrap_err().to_string(),
+        "partition 2025-07-31 is before 2025-08-01, the first one"
+    );
+}

@@ -1,0 +1,144 @@
+//! The environment, read once. Every variable that the program knows is a constant here; nothing else reads any.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The pipeline file. Default: `pipeline.yaml`.
+pub const BGP_CONFIG: &str = "BGP_CONFIG";
+/// The folder of a local pipeline: `bucket/`, `warehouse/`, `source/`. Default: `.bgp`.
+pub const BGP_HOME: &str = "BGP_HOME";
+/// The back ends: `duckdb`. Default: `duckdb`.
+pub const BGP_TARGET: &str = "BGP_TARGET";
+/// A Python interpreter with dbt. Default: the one that `./bgp` sets up in the cache folder.
+pub const BGP_PYTHON: &str = "BGP_PYTHON";
+/// The folder for what can be made again: libduckdb, the dbt environment, build output, parsed projects.
+/// Default: `~/.cache/bluegreenprint`.
+pub const BGP_CACHE: &str = "BGP_CACHE";
+/// Seconds without a heartbeat after which a claim expires. Default: `lease` in the pipeline file.
+pub const BGP_LEASE_SECONDS: &str = "BGP_LEASE_SECONDS";
+/// The address to listen on. Default: 127.0.0.1, or every address where Cloud Run says `K_SERVICE`.
+pub const BGP_LISTEN: &str = "BGP_LISTEN";
+/// What to log, as a filter of `tracing`: `info`, `publish=debug,warn` ... Default: `info`.
+pub const BGP_LOG: &str = "BGP_LOG";
+/// The port to listen on, as Cloud Run gives it. Default: 8080.
+pub const PORT: &str = "PORT";
+/// Set by Cloud Run: the name of the service.
+pub const K_SERVICE: &str = "K_SERVICE";
+
+const HOME: &str = "HOME";
+const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+
+/// What the environment says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub pipeline_file: PathBuf,
+    pub home: PathBuf,
+    pub cache: PathBuf,
+    pub python: PathBuf,
+    pub lease: Option<Duration>,
+    pub listen: SocketAddr,
+    pub log_filter: String,
+}
+
+/// A variable that is missing or malformed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{variable} is {value:?}; {expected}")]
+    Malformed { variable: &'static str, value: String, expected: String },
+    #[error("neither {BGP_CACHE} nor HOME is set; set {BGP_CACHE} to a folder for files that can be made again")]
+    NoCache,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_variables(
+            &std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// Reads the given environment.
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        if let Some(target) = get(BGP_TARGET)
+            && target != "duckdb"
+        {
+            return Err(malformed(BGP_TARGET, target, "this build knows duckdb"));
+        }
+        let cache = match (get(BGP_CACHE), get(XDG_CACHE_HOME), get(HOME)) {
+            (Some(folder), _, _) => PathBuf::from(folder),
+            (None, Some(folder), _) => Path::new(folder).join("bluegreenprint"),
+            (None, None, Some(home)) => Path::new(home).join(".cache/bluegreenprint"),
+            (None, None, None) => return Err(ConfigError::NoCache),
+        };
+        let port = match get(PORT) {
+            None => 8080,
+            Some(port) => port.parse().map_err(|_| malformed(PORT, port, "a port is a number from 0 to 65535"))?,
+        };
+        let address = match (get(BGP_LISTEN), get(K_SERVICE)) {
+            (Some(address), _) => {
+                address.parse().map_err(|_| malformed(BGP_LISTEN, address, "an IP address such as 127.0.0.1"))?
+            }
+            (None, Some(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            (None, None) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let lease = match get(BGP_LEASE_SECONDS) {
+            None => None,
+            Some(text) => match text.parse::<u64>() {
+                Ok(seconds @ 1..=3600) => Some(Duration::from_secs(seconds)),
+                _ => return Err(malformed(BGP_LEASE_SECONDS, text, "a whole number of seconds from 1 to 3600")),
+            },
+        };
+        Ok(Self {
+            pipeline_file: get(BGP_CONFIG).map_or_else(|| "pipeline.yaml".into(), PathBuf::from),
+            home: get(BGP_HOME).map_or_else(|| ".bgp".into(), PathBuf::from),
+            python: get(BGP_PYTHON).map_or_else(|| cache.join("dbt-env/bin/python"), PathBuf::from),
+            cache,
+            lease,
+            listen: SocketAddr::new(address, port),
+            log_filter: get(BGP_LOG).cloned().unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+fn malformed(variable: &'static str, value: &str, expected: &str) -> ConfigError {
+    ConfigError::Malformed { variable, value: value.to_owned(), expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let mut all = BTreeMap::from([(HOME.to_owned(), "/home/somebody".to_owned())]);
+        all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Config::from_variables(&all)
+    }
+
+    #[test]
+    fn defaults_are_those_that_the_constants_document() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.pipeline_file, Path::new("pipeline.yaml"));
+        assert_eq!(config.home, Path::new(".bgp"));
+        assert_eq!(config.cache, Path::new("/home/somebody/.cache/bluegreenprint"));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_malformed_variable_is_named_with_its_value() {
+        for (name, value) in [(PORT, "many"), (BGP_TARGET, "oracle"), (BGP_LEASE_SECONDS, "0"), (BGP_LISTEN, "here")] {
+            let message = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains(value), "{message}");
+        }
+    }
+
+    #[test]
+    fn cloud_run_listens_on_every_address_and_nobody_else_does() {
+        assert_eq!(config(&[(K_SERVICE, "load"), (PORT, "9000")]).unwrap().listen.to_string(), "0.0.0.0:9000");
+        assert_eq!(config(&[(PORT, "9000")]).unwrap().listen.to_string(), "127.0.0.1:9000");
+    }
+}

@@ -1,0 +1,18 @@
+//! What every function has in common: configuration, the platform it works on, logs, health, errors as HTTP answers,
+//! and an orderly end.
+
+mod body;
+pub mod config;
+mod logs;
+mod platform;
+mod problem;
+mod project;
+mod server;
+
+pub use body::Body;
+pub use config::{Config, ConfigError};
+pub use logs::start_logs;
+pub use platform::Platform;
+pub use problem::{Kind, Problem};
+pub use project::{Layer, ProjectPlan};
+pub use server::{Server, detached, main, stop_signal, with_service_routes};

@@ -1,0 +1,131 @@
+//! The server of a function: health, description, limits, and an end that drops nothing.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{Config, Platform, Problem, start_logs};
+
+/// Requests are names and dates; whatever is larger is none.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Cloud Run kills ten seconds after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(9);
+
+/// Adds `/health` and `/openapi.json` to the routes of a function, and the bounds of every request.
+pub fn with_service_routes(title: &str, routes: OpenApiRouter) -> Router {
+    let (router, mut description) = routes.split_for_parts();
+    title.clone_into(&mut description.info.title);
+    env!("CARGO_PKG_VERSION").clone_into(&mut description.info.version);
+    router
+        .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
+        .route("/openapi.json", get(async move || Json(description)))
+        .fallback(async |uri: axum::http::Uri| {
+            Problem::new(
+                crate::Kind::NotFound,
+                "no_endpoint",
+                format!("there is no endpoint {}; /openapi.json lists those there are", uri.path()),
+            )
+        })
+        .method_not_allowed_fallback(async |method: axum::http::Method, uri: axum::http::Uri| {
+            Problem::new(
+                crate::Kind::Rejected,
+                "method",
+                format!("{} does not take {method}; /openapi.json says what it takes", uri.path()),
+            )
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens: with the port that the system chose if none was asked for.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Starts to serve.
+    pub async fn start(address: SocketAddr, router: Router) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (stop, mut stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let signal = async move {
+                // An error means that the sender is gone, which is a reason to stop too.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            axum::serve(listener, router).with_graceful_shutdown(signal).await
+        });
+        Ok(Self { address, stop, task })
+    }
+
+    /// Takes no more requests and waits for those that are running, within what Cloud Run allows.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(DRAIN, self.task).await.is_err() {
+            tracing::warn!("requests were still running; their steps will be taken up by the next run");
+        }
+    }
+}
+
+/// The `main` of a function: reads the environment, opens the platform, serves until SIGTERM or SIGINT.
+pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) -> ExitCode {
+    let run = || -> Result<(), Problem> {
+        let config = Config::from_env().map_err(|error| Problem::rejected(error.to_string()))?;
+        start_logs(name, &config.log_filter);
+        let platform = Platform::open(&config)?;
+        let router = with_service_routes(name, routes(platform));
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
+        runtime.block_on(async {
+            let server = Server::start(config.listen, router)
+                .await
+                .map_err(|error| Problem::rejected(format!("can't listen on {}: {error}", config.listen)))?;
+            tracing::info!(address = %server.address, "listening");
+            stop_signal().await.map_err(|error| Problem::internal(error.to_string()))?;
+            tracing::info!("stopping");
+            server.stop().await;
+            Ok(())
+        })
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            tracing::error!(code = problem.code, "{}", problem.detail);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns at SIGTERM or SIGINT.
+pub async fn stop_signal() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}
+
+/// Runs a step to its end even if the caller goes away: a lost connection is no reason to leave work half done, and the
+/// caller who asks again finds the outcome.
+pub async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(work).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Err(Problem::internal(format!("the step broke off: {failure}"))),
+    }
+}

@@ -1,0 +1,282 @@
+//! The pipeline's state in an object store: the record, attempts with their claims and heartbeats, inputs, the ledger
+//! and receipts. What may change and how is said by `wap`; here it is read, compared and set.
+
+mod error;
+mod holder;
+mod step;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::{ObjectStore, ObjectStoreExt, Precondition};
+use wap::{
+    Attempt, AttemptId, Deployment, Digest, EndReason, Identifier, Inputs, LAKE_VERSION, LedgerEntry, Manifest,
+    PartitionKey, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
+};
+
+pub use error::Error;
+pub use holder::Holder;
+pub use step::Liveness;
+
+/// A compare-and-set that lost this often in a row has lost to something that is not a worker.
+const COMPARE_AND_SET_TRIES: u32 = 100;
+
+/// The state of one pipeline, as one process sees it.
+#[derive(Debug, Clone)]
+pub struct State {
+    store: Arc<dyn ObjectStore>,
+    holder: Holder,
+    lease: Duration,
+}
+
+impl State {
+    /// `lease`: after how long without a heartbeat a claim has expired.
+    pub fn new(store: Arc<dyn ObjectStore>, lease: Duration) -> Self {
+        Self { store, holder: Holder::this_process(), lease }
+    }
+
+    /// The store underneath.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// After how long without a heartbeat a claim has expired.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// The record as it is now.
+    pub async fn record(&self) -> Result<Deployment, Error> {
+        Ok(self.record_at().await?.0)
+    }
+
+    async fn record_at(&self) -> Result<(Deployment, Precondition), Error> {
+        match self.store.get_json::<Deployment>(RECORD_KEY).await? {
+            None => Ok((Deployment::default(), Precondition::Absent)),
+            Some((record, generation)) => {
+                check_version(RECORD_KEY, record.version, RECORD_VERSION)?;
+                Ok((record, Precondition::Generation(generation)))
+            }
+        }
+    }
+
+    /// Changes the record by `transition`, which is asked again whenever somebody else was faster. A transition that
+    /// changes nothing writes nothing.
+    pub async fn update_record(
+        &self,
+        transition: impl Fn(Deployment) -> Result<Deployment, Refused>,
+    ) -> Result<Deployment, Error> {
+        for _ in 0..COMPARE_AND_SET_TRIES {
+            let (record, precondition) = self.record_at().await?;
+            let next = transition(record.clone())?;
+            if next == record {
+                return Ok(next);
+            }
+            match self.store.put_json(RECORD_KEY, &next, precondition).await {
+                Ok(_) => return Ok(next),
+                Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Contended { key: RECORD_KEY.to_owned() })
+    }
+
+    /// An id that no attempt has.
+    pub fn new_attempt_id() -> Result<AttemptId, Error> {
+        let random = uuid::Uuid::now_v7().simple().to_string();
+        // The tail is the random part; ten hexadecimal digits keep names short, and creation is by `Absent` anyway.
+        AttemptId::new(&random[random.len() - 10..]).map_err(|error| Error::Invalid { what: error.to_string() })
+    }
+
+    /// Stores a new attempt and its inputs. Its lease starts now.
+    pub async fn create_attempt(&self, attempt: &Attempt, inputs: &Inputs) -> Result<(), Error> {
+        let id = attempt.id();
+        self.store.put_json(&Attempt::inputs_key(id), inputs, Precondition::Absent).await?;
+        self.beat(id).await?;
+        self.store.put_json(&Attempt::key(id), attempt, Precondition::Absent).await?;
+        Ok(())
+    }
+
+    /// An attempt.
+    pub async fn attempt(&self, id: &AttemptId) -> Result<Attempt, Error> {
+        Ok(self.attempt_at(id).await?.0)
+    }
+
+    async fn attempt_at(&self, id: &AttemptId) -> Result<(Attempt, Precondition), Error> {
+        let key = Attempt::key(id);
+        match self.store.get_json::<Attempt>(&key).await? {
+            None => Err(Error::NoAttempt { id: id.clone() }),
+            Some((attempt, generation)) => {
+                check_version(&key, attempt.version, wap::ATTEMPT_VERSION)?;
+                Ok((attempt, Precondition::Generation(generation)))
+            }
+        }
+    }
+
+    /// Changes an attempt; `None` from `change` means that nothing is to be written.
+    pub async fn update_attempt(
+        &self,
+        id: &AttemptId,
+        change: impl Fn(&Attempt) -> Option<Attempt>,
+    ) -> Result<Option<Attempt>, Error> {
+        let key = Attempt::key(id);
+        for _ in 0..COMPARE_AND_SET_TRIES {
+            let (attempt, precondition) = self.attempt_at(id).await?;
+            let Some(next) = change(&attempt) else { return Ok(None) };
+            match self.store.put_json(&key, &next, precondition).await {
+                Ok(_) => return Ok(Some(next)),
+                Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Contended { key })
+    }
+
+    /// Ends an attempt and takes its right to commit. The record goes first: from then on the attempt is harmless.
+    pub async fn end_attempt(&self, id: &AttemptId, reason: EndReason, detail: &str) -> Result<(), Error> {
+        self.update_record(|record| Ok(record.end(id))).await?;
+        self.update_attempt(id, |attempt| {
+            attempt.ended.is_none().then(|| attempt.end(reason, detail, Timestamp::now()))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// What an attempt was built from.
+    pub async fn inputs(&self, id: &AttemptId) -> Result<Inputs, Error> {
+        let key = Attempt::inputs_key(id);
+        let found: Option<(Inputs, _)> = self.store.get_json(&key).await?;
+        found.map(|(inputs, _)| inputs).ok_or(Error::Missing { key })
+    }
+
+    /// What the live slot was built from; nothing before the first publish.
+    pub async fn live_inputs(&self, record: &Deployment) -> Result<Option<Inputs>, Error> {
+        match &record.live {
+            Some(live) => self.inputs(&live.slot.attempt).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// All ledger entries.
+    pub async fn ledger(&self) -> Result<Vec<LedgerEntry>, Error> {
+        let mut entries = Vec::new();
+        for object in self.store.list("ledger/").await? {
+            if let Some((entry, _)) = self.store.get_json::<LedgerEntry>(&object.key).await? {
+                check_version(&object.key, entry.version, LAKE_VERSION)?;
+                entries.push(entry);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// One ledger entry, if there is one.
+    pub async fn ledger_entry(&self, table: &Identifier, partition: &PartitionKey) -> Result<LedgerEntry, Error> {
+        let found = self.store.get_json::<LedgerEntry>(&LedgerEntry::key(table, partition)).await?;
+        Ok(found.map_or_else(|| LedgerEntry::new(table.clone(), partition.clone()), |(entry, _)| entry))
+    }
+
+    /// Changes a ledger entry. A change that changes nothing writes nothing.
+    pub async fn update_ledger(
+        &self,
+        table: &Identifier,
+        partition: &PartitionKey,
+        change: impl Fn(&mut LedgerEntry),
+    ) -> Result<LedgerEntry, Error> {
+        let key = LedgerEntry::key(table, partition);
+        for _ in 0..COMPARE_AND_SET_TRIES {
+            let (entry, precondition) = match self.store.get_json::<LedgerEntry>(&key).await? {
+                None => (LedgerEntry::new(table.clone(), partition.clone()), Precondition::Absent),
+                Some((entry, generation)) => (entry, Precondition::Generation(generation)),
+            };
+            let mut next = entry.clone();
+            change(&mut next);
+            if next == entry {
+                return Ok(next);
+            }
+            match self.store.put_json(&key, &next, precondition).await {
+                Ok(_) => return Ok(next),
+                Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Contended { key })
+    }
+
+    /// A manifest by its identity.
+    pub async fn manifest(
+        &self,
+        table: &Identifier,
+        partition: &PartitionKey,
+        digest: &Digest,
+    ) -> Result<Manifest, Error> {
+        let key = Manifest::key(table, partition, digest);
+        let found: Option<(Manifest, _)> = self.store.get_json(&key).await?;
+        found.map(|(manifest, _)| manifest).ok_or(Error::Missing { key })
+    }
+
+    /// Whether a manifest of this identity is in the lake.
+    pub async fn has_manifest(
+        &self,
+        table: &Identifier,
+        partition: &PartitionKey,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        match self.store.head(&Manifest::key(table, partition, digest)).await {
+            Ok(_) => Ok(true),
+            Err(store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes an extracted partition visible. That it is there already is no error: it is the same content.
+    pub async fn put_manifest(&self, manifest: &Manifest) -> Result<(), Error> {
+        let key = Manifest::key(&manifest.table, &manifest.partition, &manifest.digest);
+        match self.store.put_json(&key, manifest, Precondition::Absent).await {
+            Ok(_) | Err(store::Error::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes the receipt of a cycle. Only the publisher whose commit succeeded does, again if it crashed.
+    pub async fn put_receipt(&self, receipt: &Receipt) -> Result<(), Error> {
+        self.store.put_json(&Receipt::key(receipt.cycle), receipt, Precondition::None).await?;
+        Ok(())
+    }
+
+    /// The receipt of a cycle.
+    pub async fn receipt(&self, cycle: u64) -> Result<Option<Receipt>, Error> {
+        Ok(self.store.get_json(&Receipt::key(cycle)).await?.map(|(receipt, _)| receipt))
+    }
+
+    /// Every receipt, oldest first.
+    pub async fn receipts(&self) -> Result<Vec<Receipt>, Error> {
+        let mut receipts = Vec::new();
+        for object in self.store.list("receipts/").await? {
+            if let Some((receipt, _)) = self.store.get_json(&object.key).await? {
+                receipts.push(receipt);
+            }
+        }
+        Ok(receipts)
+    }
+
+    /// Does a step of an attempt once: claims it, keeps the heartbeat while `work` runs, and records what it answered.
+    /// A repeated call answers what the first one did; a call beside a running one waits for it. A step that failed can
+    /// be claimed again.
+    pub async fn step<T, E, F>(&self, id: &AttemptId, name: &str, work: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<Error>,
+        F: Future<Output = Result<T, E>>,
+    {
+        step::run(self, id, name, work).await
+    }
+}
+
+/// Refuses a document of a format that this program does not know.
+fn check_version(key: &str, found: u32, known: u32) -> Result<(), Error> {
+    if found == known { Ok(()) } else { Err(Error::UnknownVersion { key: key.to_owned(), found, known }) }
+}

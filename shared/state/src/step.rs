@@ -1,0 +1,172 @@
+//! Claims and heartbeats.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::{ObjectStoreExt, Precondition};
+use wap::{Attempt, AttemptId, Claim, EndReason, Ended};
+
+use crate::{Error, Holder, State};
+
+/// How often a caller looks whether the step it waits for is done.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What the heartbeat object holds.
+#[derive(Debug, Serialize, serde::Deserialize)]
+struct Lease {
+    holder: String,
+}
+
+/// Whether somebody is at work on an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Liveness {
+    /// The last heartbeat is younger than the lease.
+    Alive { holder: String, heartbeat: Duration },
+    /// The lease has run out, or the process is known to be dead.
+    Gone { holder: String, heartbeat: Option<Duration> },
+}
+
+impl State {
+    /// Writes the heartbeat of an attempt.
+    pub async fn beat(&self, id: &AttemptId) -> Result<(), Error> {
+        let lease = Lease { holder: self.holder.to_string() };
+        self.store.put_json(&Attempt::lease_key(id), &lease, Precondition::None).await?;
+        Ok(())
+    }
+
+    /// Gives up the heartbeat: whoever comes next need not wait for it to run out.
+    pub async fn release_lease(&self, id: &AttemptId) -> Result<(), Error> {
+        match self.store.delete(&Attempt::lease_key(id), Precondition::None).await {
+            Ok(()) | Err(store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether somebody is at work on an attempt, by the store's own clock.
+    pub async fn liveness(&self, id: &AttemptId) -> Result<Liveness, Error> {
+        let key = Attempt::lease_key(id);
+        let head = match self.store.head(&key).await {
+            Ok(head) => head,
+            Err(store::Error::NotFound { .. }) => {
+                return Ok(Liveness::Gone { holder: "nobody".to_owned(), heartbeat: None });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let holder = self.store.get_json::<Lease>(&key).await?.map_or_else(String::new, |(lease, _)| lease.holder);
+        Ok(if head.age < self.lease && !Holder::is_dead(&holder) {
+            Liveness::Alive { holder, heartbeat: head.age }
+        } else {
+            Liveness::Gone { holder, heartbeat: Some(head.age) }
+        })
+    }
+
+    /// Ends an attempt whose holder is gone. A claim is never taken over: a holder that only slept may still be writing,
+    /// and it shall write where nobody looks.
+    pub async fn expire(&self, id: &AttemptId, holder: &str, heartbeat: Option<Duration>) -> Result<Ended, Error> {
+        let seconds = heartbeat.map_or(0, |age| age.as_secs());
+        let detail = format!("its holder {holder} gave no sign of life for {seconds} s");
+        self.end_attempt(id, EndReason::Expired, &detail).await?;
+        let attempt = self.attempt(id).await?;
+        attempt.ended.ok_or_else(|| Error::Invalid { what: format!("attempt {id} could not be ended; try again") })
+    }
+}
+
+pub(crate) async fn run<T, E, F>(state: &State, id: &AttemptId, name: &str, work: F) -> Result<T, E>
+where
+    T: Serialize + DeserializeOwned,
+    E: From<Error>,
+    F: Future<Output = Result<T, E>>,
+{
+    if let Some(done) = claim(state, id, name).await? {
+        return Ok(serde_json::from_value(done).map_err(Error::from)?);
+    }
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        lost = keep_alive(state, id) => Err(lost.into()),
+    };
+    match outcome {
+        Ok(outcome) => {
+            let recorded = serde_json::to_value(&outcome).map_err(Error::from)?;
+            let finish =
+                |attempt: &Attempt| attempt.finish(name, state.holder.as_str(), recorded.clone(), Timestamp::now());
+            match state.update_attempt(id, finish).await? {
+                Some(_) => Ok(outcome),
+                None => Err(over(state, id).await.into()),
+            }
+        }
+        Err(error) => {
+            // The claim is given back so that the step can be tried again; the error is what the caller needs to see.
+            let give_back = |attempt: &Attempt| {
+                let mine = attempt
+                    .steps
+                    .get(name)
+                    .is_some_and(|step| step.outcome.is_none() && step.holder == state.holder.as_str());
+                (mine && attempt.ended.is_none()).then(|| {
+                    let mut next = attempt.clone();
+                    next.steps.remove(name);
+                    next
+                })
+            };
+            if let Err(second) = state.update_attempt(id, give_back).await {
+                tracing::warn!(attempt = %id, step = name, error = %second, "the claim could not be given back");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Claims the step, or returns what it answered before.
+async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde_json::Value>, Error> {
+    let key = Attempt::key(id);
+    loop {
+        let (attempt, precondition) = state.attempt_at(id).await?;
+        match attempt.claim(name, state.holder.as_str(), Timestamp::now()) {
+            Claim::Done(outcome) => return Ok(Some(outcome)),
+            Claim::Over(ended) => return Err(Error::Over { id: id.clone(), ended }),
+            Claim::Take(next) => {
+                // The heartbeat comes first: a claim without one would look expired.
+                state.beat(id).await?;
+                match state.store.put_json(&key, &*next, precondition).await {
+                    Ok(_) => return Ok(None),
+                    Err(store::Error::Conflict { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Claim::Wait { .. } => match state.liveness(id).await? {
+                Liveness::Alive { .. } => tokio::time::sleep(POLL).await,
+                Liveness::Gone { holder, heartbeat } => {
+                    let ended = state.expire(id, &holder, heartbeat).await?;
+                    return Err(Error::Over { id: id.clone(), ended });
+                }
+            },
+        }
+    }
+}
+
+/// Beats until the attempt is over; returns only then.
+async fn keep_alive(state: &State, id: &AttemptId) -> Error {
+    let interval = state.lease / 4;
+    loop {
+        tokio::time::sleep(interval).await;
+        match state.attempt(id).await {
+            Ok(Attempt { ended: Some(ended), .. }) => return Error::Over { id: id.clone(), ended },
+            Ok(_) => {}
+            // A store that is away for a while is no reason to stop; the lease may run out, which is safe.
+            Err(error) => tracing::warn!(attempt = %id, %error, "the attempt could not be read"),
+        }
+        if let Err(error) = state.beat(id).await {
+            tracing::warn!(attempt = %id, %error, "the heartbeat could not be written");
+        }
+    }
+}
+
+async fn over(state: &State, id: &AttemptId) -> Error {
+    match state.attempt(id).await {
+        Ok(Attempt { ended: Some(ended), .. }) => Error::Over { id: id.clone(), ended },
+        Ok(_) => Error::Invalid { what: format!("the claim on attempt {id} was lost; begin a new attempt") },
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,96 @@
+//! What extract leaves behind: immutable objects and the manifest that makes them visible.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Identifier, PartitionKey};
+
+/// The format version of [`Manifest`] and [`LedgerEntry`].
+pub const LAKE_VERSION: u32 = 1;
+
+/// One table, one partition, one content. Named by its digest and never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub version: u32,
+    pub table: Identifier,
+    pub partition: PartitionKey,
+    /// The window of log time (or of the cursor) that was read, half open; absent for the partition `all`.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// The digest of the rows: independent of their order and of how they are cut into objects.
+    pub digest: Digest,
+    /// The digest of the table's contract at extraction.
+    pub contract: Digest,
+    pub rows: u64,
+    /// Bytes of all objects.
+    pub bytes: u64,
+    pub columns: Vec<ManifestColumn>,
+    pub objects: Vec<ManifestObject>,
+    /// Sums over the integer and decimal columns that reconciliation compares, as decimal text.
+    pub sums: BTreeMap<Identifier, String>,
+}
+
+/// A column as it stands in the objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestColumn {
+    pub name: Identifier,
+    /// The type by the name that pipeline.yaml uses for it.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    pub nullable: bool,
+}
+
+/// One Parquet object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestObject {
+    pub key: String,
+    pub generation: u64,
+    pub rows: u64,
+    pub bytes: u64,
+    /// BLAKE3 of the object's bytes, so that a swapped or truncated object is noticed.
+    pub checksum: Digest,
+}
+
+impl Manifest {
+    /// Where a manifest of this identity is stored.
+    pub fn key(table: &Identifier, partition: &PartitionKey, digest: &Digest) -> String {
+        format!("manifests/{table}/{partition}/{digest}.json")
+    }
+}
+
+/// What is known of one partition of one table: what was extracted last and what `raw` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerEntry {
+    pub version: u32,
+    pub table: Identifier,
+    pub partition: PartitionKey,
+    pub extracted: Option<LedgerStep>,
+    pub loaded: Option<LedgerStep>,
+}
+
+/// One side of a [`LedgerEntry`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerStep {
+    pub digest: Digest,
+    pub rows: u64,
+    pub bytes: u64,
+    pub at: Timestamp,
+}
+
+impl LedgerEntry {
+    /// An entry about which nothing is known yet.
+    pub fn new(table: Identifier, partition: PartitionKey) -> Self {
+        Self { version: LAKE_VERSION, table, partition, extracted: None, loaded: None }
+    }
+
+    /// Where the entry is stored.
+    pub fn key(table: &Identifier, partition: &PartitionKey) -> String {
+        format!("ledger/{table}/{partition}.json")
+    }
+}

@@ -1,0 +1,20 @@
+//! The domain of write-audit-publish: names, digests, the record of what is live, attempts, work sets and
+//! verdicts. Pure: nothing here does I/O or reads a clock.
+
+mod attempt;
+mod lake;
+mod names;
+mod receipt;
+mod record;
+mod slot;
+mod verdict;
+mod work;
+
+pub use attempt::{ATTEMPT_VERSION, Attempt, Claim, EndReason, Ended, Step};
+pub use lake::{LAKE_VERSION, LedgerEntry, LedgerStep, Manifest, ManifestColumn, ManifestObject};
+pub use names::{AttemptId, Digest, Identifier, InvalidName, PartitionKey, RunId};
+pub use receipt::{RECEIPT_VERSION, Receipt, StepSeconds};
+pub use record::{Building, Deployment, Hold, Kept, Live, RECORD_KEY, RECORD_VERSION, Refusal, Refused, View};
+pub use slot::{Color, Slot};
+pub use verdict::{AuditPassed, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
+pub use work::{Change, InputMap, Inputs, Model, Parent, WorkSet, admit, changes, plan};

@@ -1,0 +1,228 @@
+//! The record: the single truth about what is live. Changed only by the transitions below, each a pure function that
+//! returns the next record or says why not; whoever stores it does so by compare-and-set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::slot::{Color, Slot};
+use crate::work::{Change, WorkSet};
+use crate::{AttemptId, Digest, Identifier, PartitionKey, RunId};
+
+/// The format version of [`Deployment`].
+pub const RECORD_VERSION: u32 = 1;
+
+/// Where the record is stored.
+pub const RECORD_KEY: &str = "state/deployment.json";
+
+/// The record. `Default` is the record of a pipeline that has published nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    pub version: u32,
+    /// Counts publishes and rollbacks; 0 before the first.
+    pub cycle: u64,
+    pub live: Option<Live>,
+    /// The slot that `rollback` would name.
+    pub kept: Option<Kept>,
+    /// The attempt that may commit.
+    pub building: Option<Building>,
+    pub held: BTreeMap<PartitionKey, Hold>,
+    pub refused: Option<Refusal>,
+}
+
+impl Default for Deployment {
+    fn default() -> Self {
+        Self {
+            version: RECORD_VERSION,
+            cycle: 0,
+            live: None,
+            kept: None,
+            building: None,
+            held: BTreeMap::new(),
+            refused: None,
+        }
+    }
+}
+
+/// What readers see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    pub slot: Slot,
+    /// Every published view by name.
+    pub views: BTreeMap<Identifier, View>,
+    /// Digest of the slot's inputs; they are stored under the attempt's id.
+    pub inputs: Digest,
+    /// The newest partition that the slot was built from.
+    pub newest_partition: Option<PartitionKey>,
+    /// Partitions that were held when it was built.
+    pub held: Vec<PartitionKey>,
+    pub published_at: Timestamp,
+}
+
+/// One published view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// `layer.relation` in the slot that the view shows.
+    pub target: String,
+    /// Digest of the view's definition.
+    pub digest: Digest,
+}
+
+/// The slot that was live before, kept for a rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    pub live: Live,
+    pub until: Timestamp,
+}
+
+/// The attempt that may commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Building {
+    pub slot: Slot,
+    pub run: RunId,
+    pub since: Timestamp,
+}
+
+/// A partition that cycles leave as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    pub reason: String,
+    pub since: Timestamp,
+}
+
+/// A content that an audit refused, with the code that it was built by: the same two are not tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    pub attempt: AttemptId,
+    pub changes: Vec<Change>,
+    /// Digest of all model digests.
+    pub code: Digest,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// Why a transition is not possible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("attempt {attempt} may not commit: {holder}; start a new run")]
+    NotBuilding { attempt: AttemptId, holder: String },
+    #[error(
+        "publishing would drop the live view {view}; run `bgp retire {view}` first if that is meant, or restore its model"
+    )]
+    ViewMissing { view: Identifier },
+    #[error(
+        "partition {partitions} was refused by the audit of attempt {attempt} ({reason}) and has not changed since; \
+         correct it and run it again, or go on without it: bgp hold {first}"
+    )]
+    RefusedBefore { partitions: String, first: PartitionKey, attempt: AttemptId, reason: String },
+    #[error("the record was changed by somebody else meanwhile; try again")]
+    Moved,
+    #[error("partition {0} is not held; `bgp status` lists those that are")]
+    NotHeld(PartitionKey),
+    #[error("view {0} is not published; `bgp status` lists those that are")]
+    NotPublished(Identifier),
+}
+
+impl Deployment {
+    /// The slot of a new attempt: the colour that is not live, for the next cycle.
+    pub fn next_slot(&self, attempt: AttemptId) -> Slot {
+        let color = self.live.as_ref().map_or(Color::Blue, |live| live.slot.color.other());
+        Slot { color, cycle: self.cycle + 1, attempt }
+    }
+
+    /// Refuses a work set that contains what an audit refused, unchanged, under unchanged code.
+    pub fn check_refusals(&self, work: &WorkSet, code: &Digest) -> Result<(), Refused> {
+        let Some(refusal) = &self.refused else { return Ok(()) };
+        let wanted: BTreeSet<&Change> = work.changes.iter().collect();
+        let same_content = refusal.changes.iter().all(|change| wanted.contains(change));
+        if &refusal.code != code || !same_content || refusal.changes.is_empty() {
+            return Ok(());
+        }
+        let partitions: BTreeSet<&PartitionKey> =
+            refusal.changes.iter().map(|change| &change.partition).filter(|key| key.as_str() != "all").collect();
+        let names: Vec<&str> = partitions.iter().map(|partition| partition.as_str()).collect();
+        Err(Refused::RefusedBefore {
+            first: partitions.first().map_or_else(PartitionKey::all, |first| (*first).clone()),
+            partitions: names.join(", "),
+            attempt: refusal.attempt.clone(),
+            reason: refusal.reason.clone(),
+        })
+    }
+
+    /// Makes `building` the attempt that may commit, if the record is still the one that it was `planned` from.
+    pub fn begin(mut self, planned: &Self, building: Building) -> Result<Self, Refused> {
+        if &self != planned {
+            return Err(Refused::Moved);
+        }
+        self.building = Some(building);
+        Ok(self)
+    }
+
+    /// Commits: from here on `live` is what readers shall see, and the slot before it is kept.
+    pub fn commit(mut self, attempt: &AttemptId, live: Live, keep_until: Timestamp) -> Result<Self, Refused> {
+        match &self.building {
+            Some(building) if &building.slot.attempt == attempt => {}
+            other => {
+                return Err(Refused::NotBuilding { attempt: attempt.clone(), holder: describe(other.as_ref()) });
+            }
+        }
+        if let Some(before) = &self.live
+            && let Some(view) = before.views.keys().find(|view| !live.views.contains_key(*view))
+        {
+            return Err(Refused::ViewMissing { view: view.clone() });
+        }
+        self.cycle = live.slot.cycle;
+        self.kept = self.live.take().map(|live| Kept { live, until: keep_until });
+        self.live = Some(live);
+        self.building = None;
+        self.refused = None;
+        Ok(self)
+    }
+
+    /// Takes the right to commit from `attempt`, if it still has it.
+    #[must_use]
+    pub fn end(mut self, attempt: &AttemptId) -> Self {
+        if self.building.as_ref().is_some_and(|building| &building.slot.attempt == attempt) {
+            self.building = None;
+        }
+        self
+    }
+
+    /// Remembers a refusal and ends the attempt.
+    #[must_use]
+    pub fn refuse(self, refusal: Refusal) -> Self {
+        let mut next = self.end(&refusal.attempt);
+        next.refused = Some(refusal);
+        next
+    }
+
+    /// Leaves `partition` as it is in later cycles. Holding twice keeps the first reason.
+    #[must_use]
+    pub fn hold(mut self, partition: PartitionKey, hold: Hold) -> Self {
+        self.held.entry(partition).or_insert(hold);
+        self
+    }
+
+    /// Lets later cycles take `partition` again.
+    pub fn release(mut self, partition: &PartitionKey) -> Result<Self, Refused> {
+        match self.held.remove(partition) {
+            Some(_) => Ok(self),
+            None => Err(Refused::NotHeld(partition.clone())),
+        }
+    }
+}
+
+fn describe(building: Option<&Building>) -> String {
+    building.map_or_else(
+        || "it was ended and no other has begun".to_owned(),
+        |building| format!("attempt {} of run {} has taken over", building.slot.attempt, building.run),
+    )
+}

@@ -1,0 +1,279 @@
+//! The embedded warehouse: a folder with one DuckDB file a slot.
+//!
+//! - `slot_NAME.duckdb`: what one attempt wrote. Sealed (read-only, no write-ahead log) before its audit.
+//! - `published.duckdb`: a symbolic link to the live slot's file; publishing renames a new link over it.
+//! - `raw.duckdb`: views over the lake's Parquet for people; `raw/TABLE/PARTITION.json` says which manifest each
+//!   partition has. Attempts never read these, they list the Parquet files that were admitted.
+
+mod connection;
+mod files;
+mod pin;
+mod raw;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::duckdb::Connection;
+use async_trait::async_trait;
+use pipeline::Table;
+use rows::RowDigest;
+use store::{FileLock, LockMode, ObjectStore};
+use wap::{Digest, Manifest, Slot};
+
+use crate::{Converged, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Warehouse};
+use connection::{identifier, literal, open_read_only, open_writable, sql_error};
+
+/// Who flips the link holds this lock for some milliseconds; whoever waits this long waits for a stopped process.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A DuckDB warehouse in a folder.
+#[derive(Debug, Clone)]
+pub struct DuckDb {
+    folder: Arc<Path>,
+    store: Arc<dyn ObjectStore>,
+    live_schema: String,
+}
+
+impl DuckDb {
+    /// Opens (or makes) the folder. `store` holds the lake and must be readable as files; `live_schema` is the schema
+    /// that published views are in.
+    pub fn open(folder: PathBuf, store: Arc<dyn ObjectStore>, live_schema: &str) -> Result<Self, Error> {
+        let shown = folder.display().to_string();
+        std::fs::create_dir_all(&folder).map_err(Error::io(format!("making the folder {shown}")))?;
+        let folder = folder.canonicalize().map_err(Error::io(format!("resolving the folder {shown}")))?;
+        Ok(Self { folder: folder.into(), store, live_schema: live_schema.to_owned() })
+    }
+
+    /// The file of a slot, for dbt to write to.
+    pub fn slot_file(&self, slot: &Slot) -> PathBuf {
+        self.file_of(&slot.name())
+    }
+
+    fn file_of(&self, slot_name: &str) -> PathBuf {
+        self.folder.join(format!("slot_{slot_name}.duckdb"))
+    }
+
+    /// The link that readers open.
+    pub fn published_file(&self) -> PathBuf {
+        self.folder.join("published.duckdb")
+    }
+
+    fn place_file(&self, place: &Place) -> Result<PathBuf, Error> {
+        let (file, what, next) = match place {
+            Place::Live => (self.published_file(), "a published cycle".to_owned(), "run `bgp run daily` first"),
+            Place::Slot(slot) => (self.slot_file(slot), format!("slot {slot}"), "it was dropped; begin a new attempt"),
+        };
+        if file.exists() { Ok(file) } else { Err(Error::NotFound { what, next: next.to_owned() }) }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let warehouse = self.clone();
+        tokio::task::spawn_blocking(move || work(&warehouse)).await.map_err(|source| Error::Internal {
+            what: "a warehouse job broke off".to_owned(),
+            source: Some(Box::new(source)),
+        })?
+    }
+
+    fn seal_now(&self, slot: &Slot, publication: &Publication) -> Result<Digest, Error> {
+        let file = self.slot_file(slot);
+        if files::is_sealed(&file)? {
+            return files::digest(&file);
+        }
+        let connection = open_writable(&file)?;
+        self.create_views(&connection, publication)?;
+        connection.execute_batch("CHECKPOINT").map_err(sql_error("checkpointing the slot"))?;
+        connection.close().map_err(|(_, source)| sql_error("closing the slot")(source))?;
+        files::seal(&file)?;
+        files::digest(&file)
+    }
+
+    fn create_views(&self, connection: &Connection, publication: &Publication) -> Result<(), Error> {
+        let schema = identifier(&self.live_schema);
+        let row = &publication.deployment;
+        let newest = row.newest_partition.as_ref().map_or_else(|| "NULL".to_owned(), |key| literal(key.as_str()));
+        let held: Vec<&str> = row.held.iter().map(wap::PartitionKey::as_str).collect();
+        let mut sql = format!(
+            "BEGIN; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};\n\
+             CREATE VIEW {schema}.deployment AS SELECT CAST({} AS BIGINT) AS cycle, {} AS attempt, \
+             CAST({newest} AS VARCHAR) AS newest_partition, {} AS held;\n",
+            row.cycle,
+            literal(row.attempt.as_str()),
+            literal(&held.join(",")),
+        );
+        for view in &publication.views {
+            let name = format!("{schema}.{}", identifier(view.name.as_str()));
+            sql.push_str(&format!("CREATE VIEW {name} AS {};\n", select(view)));
+            sql.push_str(&format!("COMMENT ON VIEW {name} IS {};\n", literal(&view.description)));
+            for column in view.columns.iter().filter(|column| !column.description.is_empty()) {
+                sql.push_str(&format!(
+                    "COMMENT ON COLUMN {name}.{} IS {};\n",
+                    identifier(column.name.as_str()),
+                    literal(&column.description)
+                ));
+            }
+        }
+        sql.push_str("COMMIT;");
+        connection.execute_batch(&sql).map_err(sql_error("making the published views"))
+    }
+
+    fn query_now(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
+        let connection = open_read_only(&self.place_file(place)?)?;
+        value::read(&connection, sql, limit)
+    }
+
+    fn digest_now(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
+        let connection = open_read_only(&self.place_file(place)?)?;
+        let mut statement = connection.prepare(sql).map_err(sql_error("preparing a query"))?;
+        let batches = statement.query_arrow([]).map_err(sql_error("running a query"))?;
+        let digest_error =
+            |source| Error::Internal { what: "digesting rows".to_owned(), source: Some(Box::new(source)) };
+        let mut digest = RowDigest::new(&batches.get_schema(), &[]).map_err(digest_error)?;
+        for batch in batches {
+            digest.update(&batch).map_err(digest_error)?;
+        }
+        Ok(digest.finish())
+    }
+
+    fn published_now(&self) -> Result<Vec<String>, Error> {
+        match std::fs::read_link(self.published_file()) {
+            Ok(target) => Ok(slot_of(&target).into_iter().collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Error::io("reading the published link")(error)),
+        }
+    }
+}
+
+/// The slot whose file this is.
+fn slot_of(file: &Path) -> Option<String> {
+    let stem = file.file_name()?.to_str()?.strip_suffix(".duckdb")?;
+    stem.strip_prefix("slot_").map(str::to_owned)
+}
+
+/// The query of a published view. Two-part names, so that the file works under any alias.
+fn select(view: &PublishedView) -> String {
+    let columns: Vec<String> = view.columns.iter().map(|column| identifier(column.name.as_str())).collect();
+    let columns = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
+    format!("SELECT {columns} FROM {}.{}", identifier(view.schema.as_str()), identifier(view.relation.as_str()))
+}
+
+#[async_trait]
+impl Warehouse for DuckDb {
+    async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error> {
+        let (table, manifest) = (table.clone(), manifest.clone());
+        self.blocking(move |warehouse| raw::load(&warehouse.folder, &warehouse.store, &table, &manifest)).await
+    }
+
+    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
+        let (file, from) = (self.slot_file(slot), from.map(|from| self.slot_file(from)));
+        self.blocking(move |_| match from {
+            Some(from) => files::copy(&from, &file),
+            None => files::remove(&file),
+        })
+        .await
+    }
+
+    async fn pin(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error> {
+        let (file, pins) = (self.slot_file(slot), pins.to_vec());
+        self.blocking(move |warehouse| pin::pin(&file, &warehouse.store, &pins)).await
+    }
+
+    async fn drop_relations(&self, slot: &Slot, relations: &[String]) -> Result<(), Error> {
+        let (file, relations) = (self.slot_file(slot), relations.to_vec());
+        self.blocking(move |_| pin::drop_relations(&file, &relations)).await
+    }
+
+    async fn columns(&self, slot: &Slot, schema: &str, relation: &str) -> Result<Vec<(String, String)>, Error> {
+        let sql = format!(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = {} AND table_name = {} \
+             ORDER BY ordinal_position",
+            literal(schema),
+            literal(relation)
+        );
+        let found = self.query(&Place::Slot(slot.clone()), &sql, usize::MAX).await?;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(found.rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect())
+    }
+
+    async fn seal(&self, slot: &Slot, publication: &Publication) -> Result<Digest, Error> {
+        let (slot, publication) = (slot.clone(), publication.clone());
+        self.blocking(move |warehouse| warehouse.seal_now(&slot, &publication)).await
+    }
+
+    async fn fingerprint(&self, slot: &Slot) -> Result<Digest, Error> {
+        let file = self.slot_file(slot);
+        self.blocking(move |_| files::digest(&file)).await
+    }
+
+    async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
+        let (slot, publication) = (slot.clone(), publication.clone());
+        self.blocking(move |warehouse| {
+            let connection = open_read_only(&warehouse.place_file(&Place::Slot(slot))?)?;
+            for view in &publication.views {
+                // Bound, not run: names and columns are checked and no row is read.
+                connection.prepare(&select(view)).map_err(sql_error(format!("checking the view {}", view.name)))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error> {
+        let lock_file = self.folder.join(".publish.lock");
+        let lock = self
+            .blocking(move |_| {
+                FileLock::acquire(&lock_file, LockMode::Exclusive, LOCK_PATIENCE)
+                    .map_err(Error::io("taking the lock on the published link"))
+            })
+            .await?;
+        // Only what the record says now counts, and it is read inside the lock: a publisher that was asleep between its
+        // commit and this point must not turn the link back.
+        let Some((slot, _)) = desired.desired().await? else {
+            return Err(Error::internal("nothing is published; there is no view to point"));
+        };
+        let file = self.slot_file(&slot);
+        let link = self.published_file();
+        let changed = self
+            .blocking(move |_| {
+                let _lock = lock;
+                files::point(&link, &file)
+            })
+            .await?;
+        // One rename moves every view at once.
+        Ok(Converged { slot, mixed: Duration::ZERO, changed })
+    }
+
+    async fn published(&self) -> Result<Vec<String>, Error> {
+        self.blocking(Self::published_now).await
+    }
+
+    async fn query(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
+        let (place, sql) = (place.clone(), sql.to_owned());
+        self.blocking(move |warehouse| warehouse.query_now(&place, &sql, limit)).await
+    }
+
+    async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
+        let (place, sql) = (place.clone(), sql.to_owned());
+        self.blocking(move |warehouse| warehouse.digest_now(&place, &sql)).await
+    }
+
+    async fn slots(&self) -> Result<Vec<String>, Error> {
+        self.blocking(|warehouse| {
+            let entries = std::fs::read_dir(&warehouse.folder).map_err(Error::io("listing the warehouse"))?;
+            let mut slots: Vec<String> =
+                entries.flatten().filter_map(|entry| slot_of(Path::new(&entry.file_name()))).collect();
+            slots.sort();
+            Ok(slots)
+        })
+        .await
+    }
+
+    async fn drop_slot(&self, name: &str) -> Result<(), Error> {
+        let file = self.file_of(name);
+        self.blocking(move |_| files::remove(&file)).await
+    }
+}

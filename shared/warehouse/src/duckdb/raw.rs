@@ -1,0 +1,151 @@
+//! `raw` on DuckDB: which manifest each partition has, and views over the lake for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::Table;
+use store::{FileLock, LockMode, ObjectStore};
+use wap::{Digest, Manifest};
+
+use super::connection::{identifier, open_writable, sql_error};
+use super::{files, pin};
+use crate::Error;
+
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Replaces one partition. The projection `raw/TABLE/PARTITION.json` is renamed into place first; the views are made
+/// from all projections of all tables afterwards, so a crash between the two is mended by the next load of any table.
+pub(super) fn load(
+    folder: &Path,
+    store: &Arc<dyn ObjectStore>,
+    table: &Table,
+    manifest: &Manifest,
+) -> Result<(), Error> {
+    verify(store, manifest)?;
+    let _lock = FileLock::acquire(&folder.join(".raw.lock"), LockMode::Exclusive, LOCK_PATIENCE)
+        .map_err(Error::io("taking the lock on raw"))?;
+    let tables = folder.join("raw");
+    let projection = tables.join(table.name.as_str());
+    fs::create_dir_all(&projection).map_err(Error::io("making the folder of raw"))?;
+    write_json(&projection.join("table.json"), &select_of(store, table, &projection, manifest)?)?;
+    let content = serde_json::to_vec(manifest)
+        .map_err(|source| Error::Internal { what: "writing a manifest".to_owned(), source: Some(Box::new(source)) })?;
+    write(&projection.join(format!("{}.json", manifest.partition)), &content)?;
+    rebuild(folder, &tables)
+}
+
+/// The query of a table's view after `manifest` has replaced its partition.
+fn select_of(
+    store: &Arc<dyn ObjectStore>,
+    table: &Table,
+    projection: &Path,
+    manifest: &Manifest,
+) -> Result<String, Error> {
+    let mut manifests = BTreeMap::from([(manifest.partition.clone(), manifest.clone())]);
+    for entry in fs::read_dir(projection).map_err(Error::io("listing raw"))? {
+        let path = entry.map_err(Error::io("listing raw"))?.path();
+        if path.file_name().is_some_and(|name| name == "table.json") || path.extension().is_none_or(|end| end != "json")
+        {
+            continue;
+        }
+        let found: Manifest = read_json(&path)?;
+        // What was loaded under another contract and no longer fits is left out of the view until it is loaded again.
+        manifests.entry(found.partition.clone()).or_insert(found);
+    }
+    let fits: Vec<&Manifest> = manifests
+        .values()
+        .filter(|found| found.partition == manifest.partition || pin::select(store, table, &[*found]).is_ok())
+        .collect();
+    pin::select(store, table, &fits)
+}
+
+/// Builds `raw.duckdb` beside and renames it into place: readers that have the old one open keep it.
+fn rebuild(folder: &Path, tables: &Path) -> Result<(), Error> {
+    let mut sql = "CREATE SCHEMA raw;\n".to_owned();
+    for entry in fs::read_dir(tables).map_err(Error::io("listing raw"))? {
+        let entry = entry.map_err(Error::io("listing raw"))?;
+        let definition = entry.path().join("table.json");
+        if definition.exists() {
+            let query: String = read_json(&definition)?;
+            let name = identifier(&entry.file_name().to_string_lossy());
+            let _ = writeln!(sql, "CREATE VIEW raw.{name} AS {query};");
+        }
+    }
+    let next = folder.join("raw.next.duckdb");
+    files::remove(&next)?;
+    let connection = open_writable(&next)?;
+    connection.execute_batch(&sql).map_err(sql_error("making the views of raw"))?;
+    connection.close().map_err(|(_, source)| sql_error("closing raw")(source))?;
+    fs::rename(&next, folder.join("raw.duckdb")).map_err(Error::io("replacing raw"))
+}
+
+/// Reads every object once and compares it with what the manifest says: a truncated, swapped or damaged object is
+/// named here and never half used.
+fn verify(store: &Arc<dyn ObjectStore>, manifest: &Manifest) -> Result<(), Error> {
+    for object in &manifest.objects {
+        let path = store
+            .local_path(&object.key)
+            .ok_or_else(|| Error::rejected(format!("object {} can't be read as a file", object.key)))?;
+        let mut hasher = blake3::Hasher::new();
+        let mut bytes = 0;
+        let mut read = || -> io::Result<()> {
+            let mut file = File::open(&path)?;
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                let count = file.read(&mut buffer)?;
+                if count == 0 {
+                    return Ok(());
+                }
+                hasher.update(&buffer[..count]);
+                bytes += count as u64;
+            }
+        };
+        let damaged = |how: String| {
+            Error::rejected(format!(
+                "object {} of table {}, partition {} {how}; delete its manifest and extract the partition again",
+                object.key, manifest.table, manifest.partition
+            ))
+        };
+        match read() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("is gone".to_owned())),
+            Err(error) => return Err(Error::io(format!("reading {}", object.key))(error)),
+        }
+        if bytes != object.bytes {
+            return Err(damaged(format!("has {bytes} bytes, its manifest says {}", object.bytes)));
+        }
+        if Digest::new(&hasher.finalize().to_hex().as_str()[..32]).ok().as_ref() != Some(&object.checksum) {
+            return Err(damaged("is not what its manifest says (checksum differs)".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn write_json(path: &Path, text: &str) -> Result<(), Error> {
+    write(path, serde_json::Value::from(text).to_string().as_bytes())
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let next = path.with_extension("next");
+    let work = || -> io::Result<()> {
+        let mut file = File::create(&next)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&next, path)?;
+        files::sync_folder(path)
+    };
+    work().map_err(Error::io(format!("writing {}", path.display())))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let content = fs::read(path).map_err(Error::io(format!("reading {}", path.display())))?;
+    serde_json::from_slice(&content).map_err(|source| Error::Internal {
+        what: format!("{} is corrupt; remove it and load the partition again", path.display()),
+        source: Some(Box::new(source)),
+    })
+}

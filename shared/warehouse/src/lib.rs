@@ -1,0 +1,90 @@
+//! The warehouse: what the pipeline needs of BigQuery, and an embedded one (DuckDB) that gives the same.
+//!
+//! The trait is cut for BigQuery: every call is a job that may take long and may be repeated after an unknown outcome,
+//! nothing is transactional across tables, and views are re-pointed one by one. Where DuckDB can do more it simply does.
+
+#[cfg(feature = "duckdb")]
+mod duckdb;
+mod error;
+mod place;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pipeline::Table;
+use wap::{Digest, Manifest, Slot};
+
+#[cfg(feature = "duckdb")]
+pub use duckdb::DuckDb;
+pub use error::Error;
+pub use place::{DeploymentRow, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Rows};
+
+/// A warehouse. Every method may be called again after an error or a lost answer and then has the same effect.
+#[async_trait]
+pub trait Warehouse: Debug + Send + Sync {
+    /// Replaces one partition of one raw table by the content of a manifest: readers of `raw` see the partition before
+    /// or after, never between.
+    async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error>;
+
+    /// Makes the place of an attempt, starting from the content of `from` where there is one. What was in a place of
+    /// this name before is gone: only an attempt whose step is repeated finds anything there.
+    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error>;
+
+    /// Fixes what the attempt reads: schema `raw` holds the pinned rows of each table, schema `changes` those of the
+    /// partitions that differ from the live slot, as `raw__TABLE`. Nothing that happens to `raw` later matters to it.
+    async fn pin(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error>;
+
+    /// Drops relations of models that the project no longer has.
+    async fn drop_relations(&self, slot: &Slot, relations: &[String]) -> Result<(), Error>;
+
+    /// The columns of a relation of a slot, in order, with the warehouse's names of their types. Empty if there is no
+    /// such relation.
+    async fn columns(&self, slot: &Slot, schema: &str, relation: &str) -> Result<Vec<(String, String)>, Error>;
+
+    /// Ends all writing to the slot, adds what readers need, and returns its fingerprint.
+    async fn seal(&self, slot: &Slot, publication: &Publication) -> Result<Digest, Error>;
+
+    /// The content of a sealed slot, as a digest: any change to it changes this.
+    async fn fingerprint(&self, slot: &Slot) -> Result<Digest, Error>;
+
+    /// Checks that every view could be made over the slot, without making any.
+    async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error>;
+
+    /// Makes what readers see equal to what `desired` says, asking it again whenever somebody else may have changed it,
+    /// and stopping as soon as it names another slot. Returns for how long views showed different slots.
+    async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error>;
+
+    /// The slot that each published view shows now; one entry for all where they can't differ.
+    async fn published(&self) -> Result<Vec<String>, Error>;
+
+    /// Reads at most `limit` rows.
+    async fn query(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error>;
+
+    /// The canonical digest of all rows of a query.
+    async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error>;
+
+    /// Names of all slots that exist.
+    async fn slots(&self) -> Result<Vec<String>, Error>;
+
+    /// Drops a slot. That it is not there is no error.
+    async fn drop_slot(&self, name: &str) -> Result<(), Error>;
+}
+
+/// What readers shall see, read anew each time it matters.
+#[async_trait]
+pub trait Desired: Send + Sync {
+    /// The slot that the record names now, and its views; `None` if there is nothing published.
+    async fn desired(&self) -> Result<Option<(Slot, Publication)>, Error>;
+}
+
+/// How converging ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converged {
+    /// The slot that every view shows now.
+    pub slot: Slot,
+    /// For how long views showed different slots.
+    pub mixed: Duration,
+    /// Whether anything had to be changed.
+    pub changed: bool,
+}
