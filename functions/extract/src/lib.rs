@@ -7,9 +7,11 @@ mod error;
 mod extract;
 mod format;
 mod objects;
+mod routes;
 mod selection;
 mod source;
 mod sums;
 
 pub use error::Error;
 pub use extract::extract;
+pub use routes::routes;

@@ -101,8 +101,9 @@ async fn in_source(
 ) -> Result<Json<Generated>, Problem> {
     let job = move || -> Result<Summary, Problem> {
         let shown = file.display().to_string();
-        let unavailable =
-            |what: String| Problem::new(Kind::Unavailable, "source", format!("source {shown} can't be written: {what}"));
+        let unavailable = |what: String| {
+            Problem::new(Kind::Unavailable, "source", format!("source {shown} can't be written: {what}"))
+        };
         let mut lock = file.clone().into_os_string();
         lock.push(".lock");
         let _lock = FileLock::acquire(lock.as_ref(), LockMode::Exclusive, LOCK_PATIENCE)
@@ -113,7 +114,9 @@ async fn in_source(
         Ok(summary)
     };
     let rows = detached(async {
-        tokio::task::spawn_blocking(job).await.map_err(|error| Problem::internal(format!("generating broke off: {error}")))?
+        tokio::task::spawn_blocking(job)
+            .await
+            .map_err(|error| Problem::internal(format!("generating broke off: {error}")))?
     })
     .await?;
     Ok(Json(Generated { rows }))

@@ -167,6 +167,7 @@ fn check_window(day: &Day, (from, to): (Timestamp, Timestamp)) -> Result<(), Err
 
 /// The statements that create every table and view that is missing.
 fn schema() -> String {
+    // One row: the settings that decide every other row, and a count of writes for `only_writer`.
     let mut statements = vec!["CREATE TABLE IF NOT EXISTS sandbox (settings VARCHAR, writes BIGINT)".to_owned()];
     for table in STATIC.into_iter().chain(LOGS) {
         let columns: Vec<String> = table.columns.iter().map(|(name, kind)| format!("{name} {}", kind.sql())).collect();

@@ -5,9 +5,9 @@ names one of COMMANDS. The answer is {"ok": ...} or {"error": {"kind": ..., "mes
 middle of a command too, when its standard input ends: that is how it dies with its parent and how a command is cancelled.
 """
 
-import copy
 import json
 import os
+import pickle
 import queue
 import shutil
 import sys
@@ -57,6 +57,7 @@ class Worker:
     def __init__(self, settings):
         self.settings = settings
         self.manifest = None
+        self.nodes = None
         self.vars = {}
         self.wanted = set()
         self.database = None
@@ -98,6 +99,7 @@ class Worker:
         self.profile({"path": ":memory:"})
         result = self.invoke(["parse", "--target-path", folder])
         self.manifest = result.result
+        self.nodes = pickle.dumps((self.manifest.nodes, self.manifest.sources, self.manifest.unit_tests))
         return {"vars": self.vars, "versions": self.versions()}
 
     def run(self, place, nodes, full, vars):
@@ -133,13 +135,10 @@ class Worker:
 
     def place(self, place, full):
         """A copy of the manifest whose relations are in the place, whatever names the project gives them."""
-        parsed = self.manifest
         # Not copy.copy: the class defines its own pickling, which mixes up what it has learnt.
-        manifest = object.__new__(type(parsed))
-        manifest.__dict__.update(parsed.__dict__)
-        manifest.nodes = {key: copy.deepcopy(node) for key, node in parsed.nodes.items()}
-        manifest.sources = {key: copy.deepcopy(source) for key, source in parsed.sources.items()}
-        manifest.unit_tests = {key: copy.deepcopy(test) for key, test in parsed.unit_tests.items()}
+        manifest = object.__new__(type(self.manifest))
+        manifest.__dict__.update(self.manifest.__dict__)
+        manifest.nodes, manifest.sources, manifest.unit_tests = pickle.loads(self.nodes)
         self.database = self.database_of(place)
         for key, node in manifest.nodes.items():
             if key in place["schemas"]:

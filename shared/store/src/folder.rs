@@ -314,6 +314,8 @@ fn modified(metadata: &fs::Metadata) -> io::Result<Generation> {
 
 fn generation_of(path: &Path) -> io::Result<Option<Generation>> {
     match fs::metadata(path) {
+        // A folder is where keys below this one are, and no object.
+        Ok(metadata) if metadata.is_dir() => Ok(None),
         Ok(metadata) => modified(&metadata).map(Some),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
@@ -367,4 +369,54 @@ fn network_file_system(path: &Path) -> io::Result<Option<&'static str>> {
 #[expect(clippy::unnecessary_wraps, reason = "the same signature everywhere")]
 fn network_file_system(_path: &Path) -> io::Result<Option<&'static str>> {
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn fresh() -> (Arc<dyn ObjectStore>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        (Arc::new(Folder::open(folder.path().join("bucket")).unwrap()), folder)
+    }
+
+    crate::store_contract!(folder, super::fresh());
+
+    #[tokio::test]
+    async fn two_handles_on_one_folder_see_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (left, right) = (Folder::open(folder.path()).unwrap(), Folder::open(folder.path()).unwrap());
+        let generation = left.put("key", Bytes::from_static(b"one"), Precondition::Absent).await.unwrap();
+        right.put("key", Bytes::from_static(b"two"), Precondition::Generation(generation)).await.unwrap();
+        let stale = left.put("key", Bytes::from_static(b"three"), Precondition::Generation(generation)).await;
+        assert!(matches!(stale, Err(Error::Conflict { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_a_dead_writer_left_is_not_listed_and_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Folder::open(folder.path()).unwrap();
+        fs::write(folder.path().join(".store/1-1-1.tmp"), "half").unwrap();
+        assert!(store.list("").await.unwrap().is_empty());
+        store.put("key", Bytes::from_static(b"whole"), Precondition::Absent).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_large_document_is_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Folder::open(folder.path()).unwrap();
+        File::create(folder.path().join("large")).unwrap().set_len(MAX_DOCUMENT_BYTES + 1).unwrap();
+        assert!(matches!(store.get("large").await, Err(Error::Rejected { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_read_only_folder_is_unavailable_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let error = Folder::open(folder.path().join("file/bucket")).unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }));
+        assert!(error.to_string().contains("file/bucket"));
+    }
 }

@@ -3,6 +3,8 @@
 //! Every object has a *generation*, a number that changes with each write. A write or a delete can be made to depend
 //! on it, which is the one means by which concurrent workers agree on anything.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod folder;
 mod lock;

@@ -226,3 +226,7 @@ fn describe(building: Option<&Building>) -> String {
         |building| format!("attempt {} of run {} has taken over", building.slot.attempt, building.run),
     )
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -194,3 +194,7 @@ pub fn plan(live: Option<&Inputs>, admitted: &InputMap, models: &BTreeMap<String
         removed: live.models.keys().filter(|id| !models.contains_key(*id)).cloned().collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "work_tests.rs"]
+mod tests;

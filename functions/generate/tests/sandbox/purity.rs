@@ -144,23 +144,20 @@ fn one_run_writes_at_a_time() {
 #[test]
 fn runs_at_once_write_a_partition_once() {
     let expected = World::of_days(settings(0.5), 1).digest();
-    let empty = Connection::open_in_memory().unwrap();
-    let window = World::new(settings(0.5)).window(START);
+    let empty = World::new(settings(0.5));
     let results: Vec<Result<Summary, Error>> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4)
             .map(|_| {
-                let mut connection = empty.try_clone().unwrap();
-                scope.spawn(move || {
-                    initialize(&mut connection, &settings(0.5))?;
-                    generate(&mut connection, &settings(0.5), START, window, None)
-                })
+                let connection = empty.connection.try_clone().unwrap();
+                let mut world = World { connection, settings: settings(0.5) };
+                scope.spawn(move || world.run(START, None))
             })
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
     assert!(results.iter().any(Result::is_ok), "{results:?}");
     assert!(results.iter().all(|result| matches!(result, Ok(_) | Err(Error::Unavailable(_)))), "{results:?}");
-    assert_eq!(World { connection: empty, settings: settings(0.5) }.digest(), expected);
+    assert_eq!(empty.digest(), expected);
 }
 
 #[test]

@@ -17,7 +17,6 @@ pub(crate) async fn backfill(config: &Config, options: &BackfillOptions) -> Resu
     let (from, to) = (days.parse(options.from.as_str())?, days.parse(options.to.as_str())?);
     let mut results: Vec<Value> = Vec::new();
     for partition in days.range(&from, &to)? {
-        let partition = partition?;
         let is_last = partition == to;
         let mut argument = json!({"partition": partition});
         if options.cycle_per == CyclePer::All && !is_last {

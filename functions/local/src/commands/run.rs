@@ -116,7 +116,7 @@ fn sentence(result: &Value) -> String {
 
 /// Why a run failed: the audit's findings with their samples, or the function's own words.
 fn explain(raised: &Raised, label: &str) -> Failure {
-    let value = &raised.value;
+    let value = innermost(&raised.value);
     let audit = &value["audit"];
     if !audit.is_object() {
         let words = value["body"]["detail"]
@@ -149,4 +149,12 @@ fn explain(raised: &Raised, label: &str) -> Failure {
         "\nreaders see {seen}. Correct the source and run {first} again, or go on without it: bgp hold {first}"
     );
     Failure::new(text)
+}
+
+/// The error of the first branch that failed, where branches ran at once.
+fn innermost(value: &Value) -> &Value {
+    match &value["branches"][0]["error"]["payload"] {
+        Value::Null => value,
+        payload => innermost(payload),
+    }
 }

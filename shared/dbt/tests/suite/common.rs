@@ -53,7 +53,7 @@ pub(crate) fn relations(project: &Project) -> Vec<String> {
 }
 
 /// Rows that are in one of two files only, as one text a table; empty when the tables are equal.
-pub(crate) fn differences(one: &Path, other: &Path, tables: &[(String, String)]) -> String {
+pub(crate) fn differences(one: &Path, other: &Path, tables: &[String]) -> String {
     let connection = Connection::open_in_memory().unwrap();
     let attach = format!(
         "attach '{}' as one (read_only); attach '{}' as other (read_only)",
@@ -62,15 +62,15 @@ pub(crate) fn differences(one: &Path, other: &Path, tables: &[(String, String)])
     );
     connection.execute_batch(&attach).unwrap();
     let mut found = String::new();
-    for (schema, table) in tables {
+    for table in tables {
         for (left, right) in [("one", "other"), ("other", "one")] {
             let query = format!(
                 "select coalesce(string_agg(cast(row as varchar), chr(10)), '') from (\
-                 select row from {left}.{schema}.{table} as row except all select row from {right}.{schema}.{table} as row limit 5)"
+                 select row from {left}.{table} as row except all select row from {right}.{table} as row limit 5)"
             );
             let rows: String = connection.query_row(&query, [], |row| row.get(0)).unwrap();
             if !rows.is_empty() {
-                writeln!(found, "only in {left}.{schema}.{table}:\n{rows}").unwrap();
+                writeln!(found, "only in {left}.{table}:\n{rows}").unwrap();
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A small retail log with everything that makes increments hard: facts that change their date, deletions, late versions,
-//! rows that come twice, events that are delivered again, keys that are missing, partitions that are replaced.
+//! rows that come twice, events that are delivered again, partitions that are replaced, and, in the wild, keys that are missing and
+//! totals that are wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -60,119 +61,142 @@ impl Random {
         (mixed ^ (mixed >> 31)) % limit
     }
 
+    pub(crate) fn day(&mut self, limit: u32) -> u32 {
+        u32::try_from(self.below(u64::from(limit))).unwrap()
+    }
+
     fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }
 }
 
+/// Whether every test of the project holds for a log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Style {
+    Sound,
+    Wild,
+}
+
 /// Rows of one partition as SQL values, by table.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Partition(BTreeMap<&'static str, Vec<String>>);
+#[derive(Clone, Debug)]
+struct Partition {
+    rows: BTreeMap<&'static str, Vec<String>>,
+    random: Random,
+    style: Style,
+    day: u32,
+    sequence: u64,
+}
 
 impl Partition {
     /// The rows of a day. A revision is what the source would say if the partition were made anew.
-    fn new(day: u32, revision: u32) -> Self {
-        let mut random = Random::new(u64::from(day) * 1_000 + u64::from(revision));
-        let mut partition = Self::default();
-        let mut sequence = u64::from(day) * 1_000_000;
+    fn new(style: Style, day: u32, revision: u32) -> Self {
+        let random = Random::new(u64::from(day) * 1_000 + u64::from(revision));
+        let mut partition =
+            Self { rows: BTreeMap::new(), random, style, day, sequence: u64::from(day) * 1_000_000 };
         for customer in 0..CUSTOMERS {
-            if day == 0 || random.one_in(3) {
-                partition.customer(&mut random, day, customer, &mut sequence);
+            if day == 0 || partition.random.one_in(3) {
+                partition.customer(customer);
             }
         }
         for product in 0..PRODUCTS {
-            if day == 0 || random.one_in(2) {
-                partition.product(&mut random, day, product, &mut sequence);
+            if day == 0 || partition.random.one_in(2) {
+                partition.product(product);
             }
         }
-        let new = if day == 0 { 600 } else { 6 };
-        for number in 0..new {
-            partition.transaction(&mut random, (day, number), day, &mut sequence, false);
+        for number in 0..if day == 0 { 600 } else { 6 } {
+            partition.transaction(day, number, false);
         }
         // Transactions of earlier days are told again: moved, changed or deleted.
         for _ in 0..if day == 0 { 0 } else { 5 } {
-            let earlier = random.below(u64::from(day)) as u32;
-            let number = random.below(6);
-            let deleted = random.one_in(3);
-            partition.transaction(&mut random, (earlier, number), day, &mut sequence, deleted);
+            let earlier = partition.random.day(day);
+            let number = partition.random.below(6);
+            let is_deleted = partition.random.one_in(3);
+            partition.transaction(earlier, number, is_deleted);
         }
         partition
     }
 
-    fn push(&mut self, random: &mut Random, table: &'static str, row: &str, sequence: &mut u64) {
-        let rows = self.0.entry(table).or_default();
-        *sequence += 1;
-        rows.push(row.replace("SEQUENCE", &sequence.to_string()));
-        if random.one_in(8) {
+    fn push(&mut self, table: &'static str, row: &str) {
+        self.sequence += 1;
+        let mut row_now = row.replace("SEQUENCE", &self.sequence.to_string());
+        let rows = self.rows.entry(table).or_default();
+        rows.push(row_now.clone());
+        if self.random.one_in(8) {
             // Twice, to the byte.
-            rows.push(row.replace("SEQUENCE", &sequence.to_string()));
+            rows.push(row_now);
         }
-        if random.one_in(8) {
+        if self.random.one_in(8) {
             // Delivered again.
-            *sequence += 1;
-            rows.push(row.replace("SEQUENCE", &sequence.to_string()));
+            self.sequence += 1;
+            row_now = row.replace("SEQUENCE", &self.sequence.to_string());
+            rows.push(row_now);
         }
     }
 
-    fn customer(&mut self, random: &mut Random, day: u32, customer: u64, sequence: &mut u64) {
-        let key = if random.one_in(15) { "null".to_owned() } else { format!("'c{customer}'") };
-        let province = ["ON", "QC", "BC"][random.below(3) as usize];
-        let valid_from = late(random, day);
+    /// A key as SQL. In the wild some are missing.
+    fn key(&mut self, key: &str) -> String {
+        if self.style == Style::Wild && self.random.one_in(15) { "null".to_owned() } else { format!("'{key}'") }
+    }
+
+    /// From when on a state holds: now, or up to three days before it became visible. The first day's hold from its first instant.
+    fn valid_from(&mut self) -> String {
+        let earlier = if self.random.one_in(3) { self.random.day(4) } else { 0 };
+        let hour = if self.day == 0 { 0 } else { self.random.below(3) * 6 };
+        at(self.day.saturating_sub(earlier), hour)
+    }
+
+    fn customer(&mut self, customer: u64) {
+        let key = self.key(&format!("c{customer}"));
+        let province = ["ON", "QC", "BC"][usize::try_from(self.random.below(3)).unwrap()];
+        let valid_from = self.valid_from();
+        let is_deleted = self.random.one_in(10);
+        let changed_at = at(self.day, 12);
         let row = format!(
             "({key}, 'First', 'Last', 'c{customer}@example.com', '{province}', date '1990-01-01', 'active', \
-             timestamp '2025-07-01', {}, {valid_from}, {}, SEQUENCE, 'update')",
-            random.one_in(10),
-            at(day, 12)
+             timestamp '2025-07-01', {is_deleted}, {valid_from}, {changed_at}, SEQUENCE, 'update')"
         );
-        self.push(random, "customers", &row, sequence);
+        self.push("customers", &row);
     }
 
-    fn product(&mut self, random: &mut Random, day: u32, product: u64, sequence: &mut u64) {
-        let price = 100 + random.below(50);
-        let valid_from = late(random, day);
+    fn product(&mut self, product: u64) {
+        let price = 100 + self.random.below(50);
+        let valid_from = self.valid_from();
+        let changed_at = at(self.day, 12);
         let row = format!(
-            "({product}, 'Product', {price}, {}, 'active', false, {valid_from}, {}, SEQUENCE, 'update')",
-            price / 2,
-            at(day, 12)
+            "({product}, 'Product', {price}, {}, 'active', false, {valid_from}, {changed_at}, SEQUENCE, 'update')",
+            price / 2
         );
-        self.push(random, "products", &row, sequence);
+        self.push("products", &row);
     }
 
-    fn transaction(
-        &mut self,
-        random: &mut Random,
-        (first_day, number): (u32, u64),
-        told: u32,
-        sequence: &mut u64,
-        deleted: bool,
-    ) {
+    fn transaction(&mut self, first_day: u32, number: u64, is_deleted: bool) {
         let id = format!("t{first_day}-{number}");
-        let operation = if deleted { "delete" } else { "insert" };
-        let date = if first_day == told || random.one_in(2) { first_day } else { random.below(u64::from(DAYS)) as u32 };
-        let count = 1 + random.below(3);
+        let operation = if is_deleted { "delete" } else { "insert" };
+        let is_moved = first_day != self.day && self.random.one_in(2);
+        let date = if is_moved { self.random.day(DAYS) } else { first_day };
+        let changed_at = at(self.day, 13);
+        // In a sound log a transaction keeps its lines.
+        let count = if self.style == Style::Sound { 1 + number % 3 } else { 1 + self.random.below(3) };
         let mut subtotal = 0;
         for line in 1..=count {
-            let quantity = 1 + random.below(4);
-            let price = 100 + random.below(50);
+            let (quantity, price) = (1 + self.random.below(4), 100 + self.random.below(50));
             subtotal += quantity * price;
             let row = format!(
-                "('{id}', {line}, {}, {quantity}, {price}, {}, {deleted}, {}, SEQUENCE, '{operation}')",
-                random.below(PRODUCTS),
+                "('{id}', {line}, {}, {quantity}, {price}, {}, {is_deleted}, {changed_at}, SEQUENCE, '{operation}')",
+                self.random.below(PRODUCTS),
                 quantity * price,
-                at(told, 13)
             );
-            self.push(random, "transaction_lines", &row, sequence);
+            self.push("transaction_lines", &row);
         }
-        let key = if random.one_in(20) { "null".to_owned() } else { format!("'{id}'") };
+        let key = self.key(&id);
         let row = format!(
-            "({key}, 'c{}', {}, 'Purchase', null, {}, {subtotal}, 10, {}, {deleted}, {}, SEQUENCE, '{operation}')",
-            random.below(CUSTOMERS),
-            1 + random.below(2),
-            at(date, random.below(24)),
+            "({key}, 'c{}', {}, 'Purchase', null, {}, {subtotal}, 10, {}, {is_deleted}, {changed_at}, SEQUENCE, '{operation}')",
+            self.random.below(CUSTOMERS),
+            1 + self.random.below(2),
+            at(date, self.random.below(24)),
             subtotal + 10,
-            at(told, 13)
         );
-        self.push(random, "transaction_headers", &row, sequence);
+        self.push("transaction_headers", &row);
     }
 }
 
@@ -180,18 +204,12 @@ fn at(day: u32, hour: u64) -> String {
     format!("timestamp '2025-08-{:02} {hour:02}:00:00'", day + 1)
 }
 
-/// A state's begin: now, or up to three days before it became visible.
-fn late(random: &mut Random, day: u32) -> String {
-    let earlier = if random.one_in(3) { random.below(4) as u32 } else { 0 };
-    at(day.saturating_sub(earlier), random.below(3) * 6)
-}
-
 /// What has been delivered: the revision of each day.
 pub(crate) type Delivered = BTreeMap<u32, u32>;
 
 /// Fills `raw` and `changes` of a slot's file as the pipeline does: all rows that are there now, and the old and new rows of the
 /// partitions that differ. Names the tables that changed.
-pub(crate) fn fill(file: &Path, before: &Delivered, now: &Delivered) -> BTreeSet<String> {
+pub(crate) fn fill(style: Style, file: &Path, before: &Delivered, now: &Delivered) -> BTreeSet<String> {
     let connection = Connection::open(file).unwrap();
     let mut sql = "drop schema if exists changes cascade; create schema changes; create schema if not exists raw;\n".to_owned();
     let mut changed = BTreeSet::new();
@@ -199,7 +217,7 @@ pub(crate) fn fill(file: &Path, before: &Delivered, now: &Delivered) -> BTreeSet
         let create = |name: &str| format!("create or replace table {name} ({columns}, _partition varchar);\n");
         sql += &create(&format!("raw.{table}"));
         for (day, revision) in now {
-            insert(&mut sql, &format!("raw.{table}"), *day, *revision, table);
+            insert(&mut sql, style, &format!("raw.{table}"), *day, *revision, table);
         }
         let differing: Vec<u32> = (0..DAYS).filter(|day| before.get(day) != now.get(day)).collect();
         if !differing.is_empty() {
@@ -208,7 +226,7 @@ pub(crate) fn fill(file: &Path, before: &Delivered, now: &Delivered) -> BTreeSet
             sql += &create(&changes);
             for (day, revision) in differing.iter().flat_map(|day| [(day, before.get(day)), (day, now.get(day))]) {
                 if let Some(revision) = revision {
-                    insert(&mut sql, &changes, *day, *revision, table);
+                    insert(&mut sql, style, &changes, *day, *revision, table);
                 }
             }
         }
@@ -230,9 +248,9 @@ pub(crate) fn fill(file: &Path, before: &Delivered, now: &Delivered) -> BTreeSet
     changed
 }
 
-fn insert(sql: &mut String, target: &str, day: u32, revision: u32, table: &str) {
-    let partition = Partition::new(day, revision);
-    let Some(rows) = partition.0.get(table) else { return };
+fn insert(sql: &mut String, style: Style, target: &str, day: u32, revision: u32, table: &str) {
+    let partition = Partition::new(style, day, revision);
+    let Some(rows) = partition.rows.get(table) else { return };
     let whole = |row: &String| format!("{}, '2025-08-{:02}')", row.strip_suffix(')').unwrap(), day + 1);
     let rows: Vec<String> = rows.iter().map(whole).collect();
     writeln!(sql, "insert into {target} values {};", rows.join(", ")).unwrap();

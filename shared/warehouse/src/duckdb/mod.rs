@@ -2,7 +2,7 @@
 //!
 //! - `slot_NAME.duckdb`: what one attempt wrote. Sealed (read-only, no write-ahead log) before its audit.
 //! - `published.duckdb`: a symbolic link to the live slot's file; publishing renames a new link over it.
-//! - `raw.duckdb`: views over the lake's Parquet for people; `raw/TABLE/PARTITION.json` says which manifest each
+//! - `loaded.duckdb`: schema `raw`, views over the lake's Parquet for people; `raw/TABLE/PARTITION.json` says which manifest each
 //!   partition has. Attempts never read these, they list the Parquet files that were admitted.
 
 mod connection;

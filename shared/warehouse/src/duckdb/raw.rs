@@ -64,7 +64,7 @@ fn select_of(
     pin::select(store, table, &fits)
 }
 
-/// Builds `raw.duckdb` beside and renames it into place: readers that have the old one open keep it.
+/// Builds `loaded.duckdb` beside and renames it into place: readers that have the old one open keep it.
 fn rebuild(folder: &Path, tables: &Path) -> Result<(), Error> {
     let mut sql = "CREATE SCHEMA raw;\n".to_owned();
     for entry in fs::read_dir(tables).map_err(Error::io("listing raw"))? {
@@ -76,12 +76,12 @@ fn rebuild(folder: &Path, tables: &Path) -> Result<(), Error> {
             let _ = writeln!(sql, "CREATE VIEW raw.{name} AS {query};");
         }
     }
-    let next = folder.join("raw.next.duckdb");
+    let next = folder.join("loaded.next.duckdb");
     files::remove(&next)?;
     let connection = open_writable(&next)?;
     connection.execute_batch(&sql).map_err(sql_error("making the views of raw"))?;
     connection.close().map_err(|(_, source)| sql_error("closing raw")(source))?;
-    fs::rename(&next, folder.join("raw.duckdb")).map_err(Error::io("replacing raw"))
+    fs::rename(&next, folder.join("loaded.duckdb")).map_err(Error::io("replacing raw"))
 }
 
 /// Reads every object once and compares it with what the manifest says: a truncated, swapped or damaged object is
