@@ -1,1 +1,257 @@
+//! What the end-to-end tests share: a pipeline in a folder of its own, driven by the `bgp` program as people drive it.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "this crate is tests")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are below the root").to_path_buf()
+}
+
+/// The program: `BGP_PROGRAM`, or what cargo built beside this test.
+pub fn program() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "tests are told by ./bgp which program to test")]
+    if let Some(program) = std::env::var_os("BGP_PROGRAM") {
+        return program.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().and_then(Path::parent).unwrap().join("bgp");
+    assert!(built.exists(), "{} is missing; run ./bgp setup first", built.display());
+    built
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    /// The output, which must be that of a success.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The output, which must be that of a refusal whose words contain `expected`.
+    #[track_caller]
+    pub fn refused(self, expected: &str) -> Self {
+        assert_eq!(self.code, Some(1), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(expected), "{expected:?} is not in:\n{}", self.stderr);
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout))
+    }
+}
+
+/// A pipeline in a folder of its own.
+#[derive(Debug)]
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Sandbox {
+    /// The retail pipeline at a hundredth of its size, with claims that expire after two seconds.
+    pub fn retail() -> Self {
+        Self::with(|text| text)
+    }
+
+    /// The retail pipeline, its file changed by `edit`.
+    pub fn with(edit: impl FnOnce(String) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(repository().join("pipeline.yaml")).unwrap();
+        let project = repository().join("dbt");
+        let text = replaced(&text, "scale: 1.0", "scale: 0.01");
+        let text = replaced(&text, "lease: {seconds: 60}", "lease: {seconds: 2}");
+        let text = edit(replaced(&text, "project: dbt", &format!("project: {}", project.display())));
+        let config = folder.path().join("pipeline.yaml");
+        std::fs::write(&config, text).unwrap();
+        Self { folder, config }
+    }
+
+    /// A pipeline of somebody else's.
+    pub fn of(config: &Path) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), config: config.to_path_buf() }
+    }
+
+    /// The folder for files of the test.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The pipeline file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The pipeline's home.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// The file that readers open.
+    pub fn published(&self) -> PathBuf {
+        self.home().join("warehouse/published.duckdb")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.arg("--config").arg(&self.config).arg("--home").arg(self.home()).args(arguments);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        Output {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts a command.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let log = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        let errors = log.reopen().unwrap();
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+        Running { child, log }
+    }
+
+    /// Runs one day and expects it to be published.
+    #[track_caller]
+    pub fn day(&self, partition: &str) -> Value {
+        self.run(&["run", "daily", "--partition", partition, "--json"]).ok().json()
+    }
+
+    /// The digest of every live table.
+    #[track_caller]
+    pub fn digest(&self) -> BTreeMap<String, String> {
+        let digests = self.run(&["digest", "--json"]).ok().json();
+        digests.as_object().unwrap().iter().map(|(view, digest)| (view.clone(), digest.to_string())).collect()
+    }
+
+    /// Where everything stands.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.run(&["status", "--json"]).ok().json()
+    }
+
+    /// The live cycle; 0 before the first.
+    #[track_caller]
+    pub fn cycle(&self) -> u64 {
+        self.status()["record"]["cycle"].as_u64().unwrap()
+    }
+
+    /// Waits until `condition` holds of the state on disk, asking without the program.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Path) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !condition(&self.home()) {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The record as it is on disk, if there is one.
+pub fn record(home: &Path) -> Option<Value> {
+    let text = std::fs::read_to_string(home.join("bucket/state/deployment.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The attempt that may commit, as it is on disk.
+pub fn building(home: &Path) -> Option<Value> {
+    let record = record(home)?;
+    let id = record["building"]["slot"]["attempt"].as_str()?;
+    let text = std::fs::read_to_string(home.join(format!("bucket/attempts/{id}.json"))).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    log: tempfile::NamedTempFile,
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        // A command that has just ended can't be signalled, which is as good.
+        let _ = kill_process(pid, signal);
+    }
+
+    /// Stops the process where it is.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a stopped process go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Kills the process and waits for its end.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> Output {
+        let status = self.child.wait().unwrap();
+        let stderr = std::fs::read_to_string(self.log.path()).unwrap();
+        Output { code: status.code(), stdout: String::new(), stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already ended and waited for, in the usual case.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `text` with `from` replaced, which must be in it.
+#[track_caller]
+pub fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in the text");
+    text.replace(from, to)
+}
+
+/// Copies a folder.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

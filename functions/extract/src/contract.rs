@@ -115,7 +115,9 @@ fn decimal(
     let wanted = format!("DECIMAL({precision}, {scale})");
     let cast = format!("CAST({input} AS {wanted})");
     match (found.id(), rounding) {
-        (Id::Decimal, _) if (found.decimal_width(), found.decimal_scale()) == (precision, scale) => Ok(input.to_owned()),
+        (Id::Decimal, _) if (found.decimal_width(), found.decimal_scale()) == (precision, scale) => {
+            Ok(input.to_owned())
+        }
         (Id::Decimal, _) if found.decimal_scale() <= scale => Ok(cast),
         // The cast rounds halves away from zero.
         (Id::Decimal | Id::Float | Id::Double, Some(Rounding::HalfAwayFromZero)) => Ok(cast),
@@ -196,10 +198,7 @@ fn is_exact_as_text(id: Id) -> bool {
 }
 
 fn is_exact_as_double(id: Id) -> bool {
-    matches!(
-        id,
-        Id::Float | Id::Tinyint | Id::Smallint | Id::Integer | Id::UTinyint | Id::USmallint | Id::UInteger
-    )
+    matches!(id, Id::Float | Id::Tinyint | Id::Smallint | Id::Integer | Id::UTinyint | Id::USmallint | Id::UInteger)
 }
 
 /// A text as a literal of SQL.

@@ -25,7 +25,7 @@ const GROUP_ROWS: u64 = 1 << 20;
 const GROUP_MEMORY: usize = 16 << 20;
 
 /// Workers that encode; more would wait for the source.
-const MOST_WORKERS: usize = 4;
+const MOST_WORKERS: usize = 3;
 
 /// Batches travel to the workers in bundles: each is small, and a worker's row group is better of neighbours.
 const BUNDLE_ROWS: usize = 16 * 2048;

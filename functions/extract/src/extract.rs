@@ -36,7 +36,10 @@ pub async fn extract(
 ) -> Result<Vec<Manifest>, Error> {
     let partitions = partitions(table, partition, now)?;
     let source = pipeline.sources.get(&table.source).ok_or_else(|| Error::NotFound {
-        message: format!("table {} is read from source {}, which pipeline.yaml does not have", table.name, table.source),
+        message: format!(
+            "table {} is read from source {}, which pipeline.yaml does not have",
+            table.name, table.source
+        ),
         source: None,
     })?;
     let (source, home, owned) = (source.clone(), home.to_owned(), table.clone());
@@ -151,8 +154,12 @@ async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) ->
     };
     let fresh = manifest(&reader.table, partition, &written, objects)?;
     let manifest = admit(state, fresh).await?;
-    let step =
-        LedgerStep { digest: manifest.digest.clone(), rows: manifest.rows, bytes: manifest.bytes, at: Timestamp::now() };
+    let step = LedgerStep {
+        digest: manifest.digest.clone(),
+        rows: manifest.rows,
+        bytes: manifest.bytes,
+        at: Timestamp::now(),
+    };
     state
         .update_ledger(&manifest.table, partition, |entry| {
             if entry.extracted.as_ref().is_none_or(|known| known.digest != step.digest) {
@@ -211,8 +218,6 @@ async fn admit(state: &State, fresh: Manifest) -> Result<Manifest, Error> {
     Ok(visible)
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     spawn_blocking(work).await.map_err(Error::internal("the extraction was interrupted"))?
 }

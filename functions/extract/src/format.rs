@@ -19,6 +19,12 @@ use crate::{Error, contract};
 /// The column that every object has beside the contract's: the partition's key. It is no part of the digest.
 pub(crate) const PARTITION_COLUMN: &str = "_partition";
 
+/// A larger dictionary of a row group is given up.
+const DICTIONARY_BYTES: usize = 256 << 10;
+
+/// The lowest level: with the encodings below, higher ones take longer and gain little.
+const ZSTD_LEVEL: i32 = 1;
+
 /// What all objects of a partition have in common.
 #[derive(Debug)]
 pub(crate) struct Format {
@@ -89,7 +95,7 @@ impl Format {
 
 fn properties(layout: &LakeLayout, schema: &SchemaDescriptor) -> Result<WriterProperties, Error> {
     let compression = match layout.compression {
-        pipeline::Compression::Zstd => Compression::ZSTD(ZstdLevel::try_new(1)?),
+        pipeline::Compression::Zstd => Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
         pipeline::Compression::Snappy => Compression::SNAPPY,
         pipeline::Compression::None => Compression::UNCOMPRESSED,
     };
@@ -98,12 +104,17 @@ fn properties(layout: &LakeLayout, schema: &SchemaDescriptor) -> Result<WriterPr
         .set_compression(compression)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
+    // Numbers that rise or stay within a range take few bits as differences, with less work than a dictionary. Texts
+    // begin with a dictionary, which is given up early where they rarely repeat; keys in order then share prefixes.
     for leaf in schema.columns() {
         let path = leaf.path().clone();
         properties = match leaf.physical_type() {
             Type::INT32 | Type::INT64 => properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+            Type::BYTE_ARRAY => properties
+                .set_column_dictionary_page_size_limit(path.clone(), DICTIONARY_BYTES)
+                .set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
             _ => properties,
         };
     }

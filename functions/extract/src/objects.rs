@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::ArrowColumnChunk;
+use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use store::{ObjectStore, Precondition, Upload};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -44,13 +45,12 @@ impl<'a> Objects<'a> {
 
     /// Appends a row group to the open object, and closes that if it is large enough.
     pub(crate) fn append(&mut self, chunks: Vec<ArrowColumnChunk>, rows: u64) -> Result<(), Error> {
-        let object = match &mut self.open {
-            Some(object) => object,
-            None => {
-                send(&self.pieces, Piece::Begin).map_err(parquet::errors::ParquetError::from)?;
-                let sink = PieceWriter { pieces: self.pieces.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
-                self.open.insert(self.format.file(sink)?)
-            }
+        let object = if let Some(object) = &mut self.open {
+            object
+        } else {
+            send(&self.pieces, Piece::Begin)?;
+            let sink = PieceWriter { pieces: self.pieces.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
+            self.open.insert(self.format.file(sink)?)
         };
         let mut group = object.next_row_group()?;
         for chunk in chunks {
@@ -67,9 +67,9 @@ impl<'a> Objects<'a> {
     /// Closes the open object, if one is.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         if let Some(object) = self.open.take() {
-            object.into_inner()?.flush().map_err(parquet::errors::ParquetError::from)?;
+            object.into_inner()?.flush().map_err(ParquetError::from)?;
             let rows = std::mem::take(&mut self.rows);
-            send(&self.pieces, Piece::End { rows }).map_err(parquet::errors::ParquetError::from)?;
+            send(&self.pieces, Piece::End { rows })?;
         }
         Ok(())
     }
@@ -87,19 +87,24 @@ impl Write for PieceWriter {
         self.piece.extend_from_slice(&content[..taken]);
         if self.piece.len() == PIECE_BYTES {
             let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
-            send(&self.pieces, Piece::Content(piece.into()))?;
+            send(&self.pieces, Piece::Content(piece.into())).map_err(broken)?;
         }
         Ok(taken)
     }
 
-    /// Sends the rest. Called once, at the end of an object.
+    /// Sends the rest.
     fn flush(&mut self) -> io::Result<()> {
-        send(&self.pieces, Piece::Content(std::mem::take(&mut self.piece).into()))
+        send(&self.pieces, Piece::Content(std::mem::take(&mut self.piece).into())).map_err(broken)
     }
 }
 
-fn send(pieces: &Sender<Piece>, piece: Piece) -> io::Result<()> {
-    pieces.blocking_send(piece).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the store stopped"))
+fn send(pieces: &Sender<Piece>, piece: Piece) -> Result<(), Error> {
+    let stopped = || Error::Internal { message: "the store stopped".to_owned(), source: None };
+    pieces.blocking_send(piece).map_err(|_| stopped())
+}
+
+fn broken(error: Error) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error)
 }
 
 /// Stores the objects whose pieces arrive, until no more come, under `prefix`. An object that was not completed is never

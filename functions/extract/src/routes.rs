@@ -80,7 +80,8 @@ async fn plan(
         let table = concerned.table;
         let is_wanted = wanted.is_empty() || wanted.iter().any(|name| name == table.name.as_str());
         // A week or month that is still going on would be admitted as if it were complete.
-        let is_over = matches!(table.changes, Changes::Whole) || table.calendar.window(&concerned.partition)?.has_ended(now);
+        let is_over =
+            matches!(table.changes, Changes::Whole) || table.calendar.window(&concerned.partition)?.has_ended(now);
         if is_wanted && is_over {
             items.push(Item { table: table.name.clone(), partition: concerned.partition });
         }

@@ -97,9 +97,9 @@ impl Selection {
 
     /// The statement that lets the source count and sum the same rows; [`read_totals`](Self::read_totals) reads its row.
     pub(crate) fn totals(&self, window: Option<&Window>) -> Result<String, Error> {
-        let sums: String =
-            self.sums.iter().map(|(_, expression)| format!(", CAST(coalesce(sum({expression}), 0) AS VARCHAR)")).collect();
-        Ok(format!("SELECT CAST(count(*) AS VARCHAR){sums} FROM {}{}", self.from, self.filter(window)?))
+        let sums = self.sums.iter().map(|(_, expression)| format!("CAST(coalesce(sum({expression}), 0) AS VARCHAR)"));
+        let asked: Vec<String> = ["CAST(count(*) AS VARCHAR)".to_owned()].into_iter().chain(sums).collect();
+        Ok(format!("SELECT {} FROM {}{}", asked.join(", "), self.from, self.filter(window)?))
     }
 
     /// The row of [`totals`](Self::totals).
@@ -107,7 +107,8 @@ impl Selection {
         let rows = row.first().and_then(|count| count.parse().ok());
         let names = self.sums.iter().map(|(name, _)| name.clone());
         Ok(Totals {
-            rows: rows.ok_or_else(|| Error::Internal { message: "the source did not count".to_owned(), source: None })?,
+            rows: rows
+                .ok_or_else(|| Error::Internal { message: "the source did not count".to_owned(), source: None })?,
             sums: names.zip(row.iter().skip(1).map(|sum| trimmed(sum))).collect(),
         })
     }

@@ -13,8 +13,11 @@ use crate::contract::{SourceColumn, literal};
 /// How long a writer of the source file may take before an extraction gives up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What DuckDB may use for blocks and for what a query has to remember; beyond it, it spills to disk.
-const MEMORY_LIMIT: &str = "64MB";
+/// What DuckDB may use for the blocks of a file and for what a query has to remember; beyond it, it spills to disk.
+const FILE_MEMORY: &str = "64MB";
+
+/// The same for other sources, whose readers keep buffers: 32 MB a thread for CSV.
+const SETUP_MEMORY: &str = "128MB";
 
 /// One for what asks and one beside it; encoding takes the other cores.
 const THREADS: i64 = 2;
@@ -51,7 +54,10 @@ impl Session {
         // Looked for before it is locked, because locking would make its folder.
         if !path.is_file() {
             return Err(Error::NotFound {
-                message: format!("{shown} does not exist; make it with generate, or correct sources.{}.path", source.name),
+                message: format!(
+                    "{shown} does not exist; make it with generate, or correct sources.{}.path",
+                    source.name
+                ),
                 source: None,
             });
         }
@@ -62,7 +68,7 @@ impl Session {
             };
             Error::Unavailable { message, source: Some(error.into()) }
         })?;
-        let connection = config(home)
+        let connection = config(home, FILE_MEMORY)
             .and_then(|config| Connection::open_with_flags(path, config.access_mode(AccessMode::ReadOnly)?))
             .map_err(|error| refused(&shown, "opened", error))?;
         Ok(Self { connection, shown, _lock: Some(lock) })
@@ -70,7 +76,7 @@ impl Session {
 
     fn open_setup(source: &Source, setup: &[String], home: &Path) -> Result<Self, Error> {
         let shown = format!("source {}", source.name);
-        let connection = config(home)
+        let connection = config(home, SETUP_MEMORY)
             .and_then(Connection::open_in_memory_with_flags)
             .map_err(|error| refused(&shown, "opened", error))?;
         for (place, statement) in setup.iter().enumerate() {
@@ -155,12 +161,9 @@ pub(crate) fn from_clause(table: &Table) -> String {
     }
 }
 
-fn config(home: &Path) -> duckdb::Result<Config> {
+fn config(home: &Path, memory: &str) -> duckdb::Result<Config> {
     let spill = home.join("tmp").join(format!("extract-{}", uuid::Uuid::now_v7().simple()));
-    Config::default()
-        .with("memory_limit", MEMORY_LIMIT)?
-        .with("temp_directory", spill.to_string_lossy())?
-        .threads(THREADS)
+    Config::default().with("memory_limit", memory)?.with("temp_directory", spill.to_string_lossy())?.threads(THREADS)
 }
 
 /// DuckDB names the kind of an error in the first words of its message; there is no other place where it does.
@@ -169,17 +172,24 @@ fn refused(shown: &str, doing: &str, error: duckdb::Error) -> Error {
     let source = Some(error.into());
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&["not a valid DuckDB database", "Corrupt", "corrupt", "checksum", "Serialization Error"]) {
-        let message = format!("{shown} could not be {doing}: the file is damaged; restore it, or delete it and make it again");
+        let message =
+            format!("{shown} could not be {doing}: the file is damaged; restore it, or delete it and make it again");
         Error::Rejected { message, source }
     } else if has(&["Could not set lock", "Conflicting lock"]) {
         let message = format!("{shown} is open for writing in another program; close it there and extract again");
         Error::Unavailable { message, source }
     } else if has(&["Out of Memory Error"]) {
-        let message = format!(
-            "{shown} could not be {doing} in {MEMORY_LIMIT} of memory; let the query sort, join or group fewer rows"
-        );
+        let message =
+            format!("{shown} could not be {doing} in bounded memory; let the query sort, join or group fewer rows");
         Error::Rejected { message, source }
-    } else if has(&["Catalog Error", "Binder Error", "Parser Error", "Conversion Error", "Out of Range Error", "Invalid Input Error"]) {
+    } else if has(&[
+        "Catalog Error",
+        "Binder Error",
+        "Parser Error",
+        "Conversion Error",
+        "Out of Range Error",
+        "Invalid Input Error",
+    ]) {
         let message = format!("{shown} could not be {doing}; correct the table in pipeline.yaml, or the source");
         Error::Rejected { message, source }
     } else if has(&["No files found", "No such file"]) {

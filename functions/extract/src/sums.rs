@@ -54,7 +54,8 @@ impl Sums {
                 None => total::<Decimal128Type>(array),
             };
             let total = added.and_then(|added| sum.total.checked_add(added));
-            sum.total = total.ok_or_else(|| Error::rejected(format!("the sum of {} has over 38 digits", sum.column)))?;
+            sum.total =
+                total.ok_or_else(|| Error::rejected(format!("the sum of {} has over 38 digits", sum.column)))?;
         }
         Ok(())
     }
@@ -63,7 +64,8 @@ impl Sums {
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Error> {
         for (sum, other) in self.0.iter_mut().zip(&other.0) {
             let total = sum.total.checked_add(other.total);
-            sum.total = total.ok_or_else(|| Error::rejected(format!("the sum of {} has over 38 digits", sum.column)))?;
+            sum.total =
+                total.ok_or_else(|| Error::rejected(format!("the sum of {} has over 38 digits", sum.column)))?;
         }
         Ok(())
     }
@@ -97,10 +99,7 @@ fn decimal_text(digits: i128, scale: u8) -> String {
 
 /// Decimal text without superfluous zeros.
 pub(crate) fn trimmed(text: &str) -> String {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ const DBT_FILE: &str = "partial_parse.msgpack";
 #[derive(Debug)]
 pub struct Dbt {
     settings: Settings,
+    /// Of dbt and its adapters, looked up once: the worker keeps what it has loaded.
+    versions: Arc<OnceLock<BTreeMap<String, String>>>,
     project: Mutex<Option<(Digest, Arc<Project>)>>,
     worker: Mutex<Option<Worker>>,
 }
@@ -52,7 +54,7 @@ struct RawResult {
 impl Dbt {
     /// Nothing is read or started yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, project: Mutex::new(None), worker: Mutex::new(None) }
+        Self { settings, versions: Arc::default(), project: Mutex::new(None), worker: Mutex::new(None) }
     }
 
     /// The project, parsed once: later calls and later processes read the cached parse as long as nothing that decides
@@ -219,8 +221,18 @@ impl Dbt {
         if let Some(path) = &self.settings.parsed {
             return Ok(Digest::of(path.as_os_str().as_encoded_bytes()));
         }
-        let settings = self.settings.clone();
-        tokio::task::spawn_blocking(move || files::parse_key(&settings))
+        let (settings, versions) = (self.settings.clone(), Arc::clone(&self.versions));
+        let read = move || {
+            let known = match versions.get() {
+                Some(known) => known,
+                None => {
+                    let found = files::versions(&settings.python)?;
+                    versions.get_or_init(|| found)
+                }
+            };
+            files::parse_key(&settings, known)
+        };
+        tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Error::internal("failed to read the project's files", error))?
     }

@@ -22,13 +22,13 @@ struct Inputs<'a> {
     target: &'static str,
     target_name: &'a str,
     vars: &'a BTreeMap<String, Value>,
-    versions: BTreeMap<String, String>,
+    versions: &'a BTreeMap<String, String>,
     environment: BTreeMap<&'a str, Option<&'a str>>,
     files: BTreeMap<String, Digest>,
 }
 
 /// The digest of everything that decides the parsed project.
-pub(crate) fn parse_key(settings: &Settings) -> Result<Digest, Error> {
+pub(crate) fn parse_key(settings: &Settings, versions: &BTreeMap<String, String>) -> Result<Digest, Error> {
     let root = &settings.project_dir;
     if !root.join("dbt_project.yml").is_file() {
         return Err(Error::NotFound(format!("{} has no dbt_project.yml; name a dbt project's folder", root.display())));
@@ -54,7 +54,7 @@ pub(crate) fn parse_key(settings: &Settings) -> Result<Digest, Error> {
         target: settings.target.adapter(),
         target_name: &settings.target_name,
         vars: &settings.vars,
-        versions: versions(settings)?,
+        versions,
         environment: names
             .iter()
             .map(|name| (name.as_str(), settings.environment.get(name).map(String::as_str)))
@@ -92,8 +92,8 @@ fn list(root: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
 }
 
 /// Versions of dbt and its adapters: read off the environment's folder of packages, which costs less than starting Python.
-fn versions(settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
-    let library = settings.python.parent().and_then(Path::parent).map(|root| root.join("lib"));
+pub(crate) fn versions(python: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let library = python.parent().and_then(Path::parent).map(|root| root.join("lib"));
     let mut found = BTreeMap::new();
     for folder in library.and_then(|path| fs::read_dir(path).ok()).into_iter().flatten().flatten() {
         for package in fs::read_dir(folder.path().join("site-packages")).into_iter().flatten().flatten() {
@@ -104,7 +104,7 @@ fn versions(settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
             }
         }
     }
-    if found.contains_key("dbt_core") { Ok(found) } else { ask_versions(&settings.python) }
+    if found.contains_key("dbt_core") { Ok(found) } else { ask_versions(python) }
 }
 
 fn ask_versions(python: &Path) -> Result<BTreeMap<String, String>, Error> {
@@ -126,6 +126,10 @@ mod tests {
     use super::*;
     use crate::Target;
 
+    fn key(settings: &Settings) -> Result<Digest, Error> {
+        parse_key(settings, &versions(&settings.python)?)
+    }
+
     fn project() -> (tempfile::TempDir, Settings) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("dbt_project.yml"), "name: a").unwrap();
@@ -141,26 +145,26 @@ mod tests {
     #[test]
     fn the_key_changes_with_whatever_decides_the_parse_and_with_nothing_else() {
         let (folder, mut settings) = project();
-        let mut keys = vec![parse_key(&settings).unwrap()];
+        let mut keys = vec![key(&settings).unwrap()];
 
         fs::create_dir(folder.path().join("target")).unwrap();
         fs::write(folder.path().join("target/manifest.json"), "{}").unwrap();
         settings.environment.insert("OTHER".to_owned(), "1".to_owned());
         settings.threads = 9;
-        assert_eq!(parse_key(&settings).unwrap(), keys[0]);
+        assert_eq!(key(&settings).unwrap(), keys[0]);
 
         settings.environment.insert("LIMIT".to_owned(), "5".to_owned());
-        keys.push(parse_key(&settings).unwrap());
+        keys.push(key(&settings).unwrap());
         settings.vars.insert("depth".to_owned(), Value::from(1));
-        keys.push(parse_key(&settings).unwrap());
+        keys.push(key(&settings).unwrap());
         "dev".clone_into(&mut settings.target_name);
-        keys.push(parse_key(&settings).unwrap());
+        keys.push(key(&settings).unwrap());
         fs::write(folder.path().join("models/deep/b.sql"), "").unwrap();
-        keys.push(parse_key(&settings).unwrap());
+        keys.push(key(&settings).unwrap());
         fs::rename(folder.path().join("models/deep/b.sql"), folder.path().join("models/b.sql")).unwrap();
-        keys.push(parse_key(&settings).unwrap());
+        keys.push(key(&settings).unwrap());
         fs::create_dir(folder.path().join(".env/lib/python3.11/site-packages/dbt_duckdb-1.11.1.dist-info")).unwrap();
-        keys.push(parse_key(&settings).unwrap());
+        keys.push(key(&settings).unwrap());
 
         let distinct: BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
@@ -170,22 +174,22 @@ mod tests {
     fn a_computed_name_makes_the_whole_environment_count() {
         let (folder, mut settings) = project();
         fs::write(folder.path().join("models/c.sql"), "{{ env_var(name) }}").unwrap();
-        let before = parse_key(&settings).unwrap();
+        let before = key(&settings).unwrap();
         settings.environment.insert("OTHER".to_owned(), "1".to_owned());
-        assert_ne!(parse_key(&settings).unwrap(), before);
+        assert_ne!(key(&settings).unwrap(), before);
     }
 
     #[test]
     fn a_link_to_a_folder_above_ends() {
         let (folder, settings) = project();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("models/up")).unwrap();
-        parse_key(&settings).unwrap();
+        key(&settings).unwrap();
     }
 
     #[test]
     fn a_folder_without_a_project_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::new(folder.path(), "python", folder.path(), Target::Duckdb);
-        assert!(matches!(parse_key(&settings), Err(Error::NotFound(_))));
+        assert!(matches!(parse_key(&settings, &BTreeMap::new()), Err(Error::NotFound(_))));
     }
 }

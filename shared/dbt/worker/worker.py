@@ -53,6 +53,16 @@ class Problem(Exception):
         self.kind = kind
 
 
+def problem(error):
+    """What an exception means to the parent: a locked file is worth another try, what dbt refuses has to be mended."""
+    from dbt_common.exceptions import DbtBaseException
+
+    message = str(error) or type(error).__name__
+    if "Could not set lock on file" in message or type(error).__name__ == "FailedToConnectError":
+        return Problem("unavailable", message)
+    return Problem("rejected" if isinstance(error, DbtBaseException) else "internal", message)
+
+
 class Worker:
     def __init__(self, settings):
         self.settings = settings
@@ -175,8 +185,8 @@ class Worker:
         try:
             with duckdb.connect(place["file"]) as connection:
                 connection.execute(f'create schema if not exists "{place["changes"]}"')
-        except duckdb.IOException as error:
-            raise Problem("unavailable", str(error))
+        except duckdb.Error as error:
+            raise problem(error)
 
     def profile(self, connection):
         """Writes our own profiles.yml: nothing of the user's is read or changed."""
@@ -191,7 +201,6 @@ class Worker:
 
     def invoke(self, arguments, vars=None, manifest=None):
         from dbt.cli.main import dbtRunner
-        from dbt_common.exceptions import DbtBaseException
 
         flags = ["--no-send-anonymous-usage-stats", "--no-use-colors", "--quiet", "--log-level", "error"]
         flags += ["--log-level-file", "info", "--log-path", self.settings["log_dir"]]
@@ -200,10 +209,7 @@ class Worker:
         arguments += ["--vars", json.dumps({**self.settings["vars"], **(vars or {})})]
         result = dbtRunner(manifest=manifest).invoke(flags + arguments)
         if result.exception is not None:
-            unavailable = type(result.exception).__name__ == "FailedToConnectError"
-            known = isinstance(result.exception, DbtBaseException)
-            kind = "unavailable" if unavailable else "rejected" if known else "internal"
-            raise Problem(kind, str(result.exception) or type(result.exception).__name__)
+            raise problem(result.exception)
         return result
 
     def close(self):

@@ -204,38 +204,46 @@ async fn a_digest_changes_with_what_decides_the_node_and_with_nothing_else() {
         fs::write(root.join(name), before).unwrap();
     }
 
-    // What was parsed once needs no Python: neither in this process nor in another, nor in another folder.
-    let mut without = settings.clone();
-    without.vars.insert("smallest".to_owned(), Value::from(5));
-    let with_var = digests(&Dbt::new(without.clone()).project().await.unwrap());
+    let mut varied = settings.clone();
+    varied.vars.insert("smallest".to_owned(), Value::from(5));
+    let with_var = digests(&Dbt::new(varied.clone()).project().await.unwrap());
     assert_eq!(differing(&base, &with_var), ["sales", "totals"]);
-    without.run_vars.insert("smallest".to_owned());
-    let run_var = digests(&Dbt::new(without).project().await.unwrap());
-    assert_eq!(differing(&with_var, &run_var), ["sales", "totals"], "a var of the run counts for nothing");
-
-    let mut images = settings;
-    images.parsed = fs::read_dir(&images.cache_dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path().join("project.json"))
-        .find(|path| path.is_file() && differs_by_nothing(path, &base, &images));
-    images.project_dir = PathBuf::from("/nowhere");
-    images.python = PathBuf::from("/nowhere/python");
-    assert_eq!(differing(&base, &digests(&Dbt::new(images).project().await.unwrap())), Vec::<String>::new());
+    varied.vars.insert("smallest".to_owned(), Value::from(6));
+    varied.run_vars.insert("smallest".to_owned());
+    let six = digests(&Dbt::new(varied.clone()).project().await.unwrap());
+    varied.vars.insert("smallest".to_owned(), Value::from(7));
+    let seven = digests(&Dbt::new(varied).project().await.unwrap());
+    assert_eq!(differing(&six, &seven), Vec::<String>::new(), "a var of the run counts for nothing");
 }
 
-/// Whether a kept parse is the unedited project's: its macro still doubles and its seed is the first one.
-fn differs_by_nothing(path: &Path, _: &BTreeMap<String, Digest>, _: &dbt::Settings) -> bool {
-    let parsed: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let text = |id: &str| parsed["manifest"]["macros"][id]["macro_sql"].as_str().unwrap().to_owned();
-    text("macro.shop.doubled").contains("* 2")
-        && text("macro.shop.unused").contains('1')
-        && parsed["vars"]["shop"]["shop"]["smallest"] == 2
-        && parsed["seeds"]["seed.shop.rates"] == Digest::of(FILES[5].1).as_str()
+#[tokio::test]
+async fn what_was_parsed_once_needs_no_python() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_project(folder.path());
+    let python = wrapped(&python, folder.path());
+    let mut settings = settings(python.clone(), &root, &folder.path().join("cache"));
+    let base = digests(&Dbt::new(settings.clone()).project().await.unwrap());
+
+    fs::remove_file(&python).unwrap();
+    let other_process = Dbt::new(settings.clone());
+    assert_eq!(digests(&other_process.project().await.unwrap()), base);
+    let error = other_process.warm().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+
+    let kept = fs::read_dir(&settings.cache_dir).unwrap().map(|entry| entry.unwrap().path().join("project.json"));
+    settings.parsed = kept.filter(|path| path.is_file()).last();
+    settings.project_dir = PathBuf::from("/nowhere");
+    let image = Dbt::new(settings);
+    assert_eq!(digests(&image.project().await.unwrap()), base);
 }
 
 /// A Python that notes its process id, so that a test can kill it.
 fn wrapped(python: &Path, folder: &Path) -> PathBuf {
-    let path = folder.join("python");
+    let path = folder.join("env/bin/python");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let library = python.parent().unwrap().parent().unwrap().join("lib");
+    std::os::unix::fs::symlink(library, folder.join("env/lib")).unwrap();
     let script = format!("#!/bin/sh\necho $$ > '{}/pid'\nexec '{}' \"$@\"\n", folder.display(), python.display());
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -323,7 +331,8 @@ async fn what_could_not_be_run_elsewhere_is_refused_by_name() {
         fs::remove_file(root.join(name)).unwrap();
     }
 
-    fs::write(root.join("models/twin.sql"), "{{ config(alias='sales', materialized='table') }} select 1 as one").unwrap();
+    let twin = "{{ config(alias='sales', schema='elsewhere', materialized='table') }} select 1 as one";
+    fs::write(root.join("models/twin.sql"), twin).unwrap();
     let project = dbt.project().await.unwrap();
     let error = project.schemas(&Identifier::new("main").unwrap()).unwrap_err();
     assert!(matches!(&error, Error::Rejected(message) if message.contains("model.shop.twin")), "{error}");

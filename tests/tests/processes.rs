@@ -1,0 +1,92 @@
+//! Processes that are killed, stopped, and run at once.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use end_to_end::{Sandbox, building};
+
+const LAST: &str = "2025-08-04";
+
+/// Pseudo-random waits from a seed that a failing test prints.
+struct Moments(u64);
+
+impl Moments {
+    fn new() -> Self {
+        let seed = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() & u128::from(u64::MAX)).unwrap();
+        println!("seed {seed}");
+        Self(seed)
+    }
+
+    fn next(&mut self, most: Duration) -> Duration {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^= value >> 31;
+        Duration::from_millis(value % u64::try_from(most.as_millis()).unwrap())
+    }
+}
+
+#[test]
+fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
+    let undisturbed = Sandbox::retail();
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", LAST];
+    undisturbed.run(&backfill).ok();
+
+    #[expect(clippy::disallowed_methods, reason = "tests are told by ./bgp how long they may take")]
+    let kills = std::env::var("BGP_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(8);
+    let sandbox = Sandbox::retail();
+    let mut moments = Moments::new();
+    for _ in 0..kills {
+        let mut running = sandbox.start(&backfill);
+        std::thread::sleep(moments.next(Duration::from_secs(14)));
+        if running.has_ended() {
+            running.wait().ok();
+            break;
+        }
+        running.kill();
+    }
+    sandbox.run(&backfill).ok();
+    assert_eq!(sandbox.digest(), undisturbed.digest());
+}
+
+#[test]
+fn a_process_that_slept_through_a_takeover_changes_nothing() {
+    let sandbox = Sandbox::retail();
+    sandbox.day("2025-08-01");
+    let sleeper = sandbox.start(&["run", "daily", "--partition", "2025-08-02"]);
+    sandbox.wait_for("a transform", |home| {
+        building(home).is_some_and(|attempt| {
+            let steps = attempt["steps"].as_object().unwrap();
+            steps.iter().any(|(name, step)| name.starts_with("transform") && step["outcome"].is_null())
+        })
+    });
+    sleeper.pause();
+    let taken_over = sandbox.day("2025-08-02");
+    assert_eq!(taken_over["outcome"], "published", "{taken_over}");
+    let (digest, cycle) = (sandbox.digest(), sandbox.cycle());
+    sleeper.resume();
+    let woken = sleeper.wait();
+    // It finds its attempt over and, beginning again, everything published.
+    assert_eq!(woken.code, Some(0), "{}", woken.stderr);
+    assert_eq!((sandbox.digest(), sandbox.cycle()), (digest, cycle));
+}
+
+#[test]
+fn of_two_runs_at_once_one_works_and_the_other_waits_or_is_refused_by_name() {
+    let sandbox = Sandbox::retail();
+    let runs: Vec<_> =
+        ["2025-08-01", "2025-08-01"].iter().map(|day| sandbox.start(&["run", "daily", "--partition", day])).collect();
+    let ended: Vec<_> = runs.into_iter().map(end_to_end::Running::wait).collect();
+    assert!(ended.iter().any(|output| output.code == Some(0)), "{ended:?}");
+    for output in &ended {
+        let is_refused_by_name = output.code == Some(1) && output.stderr.contains("is at work");
+        assert!(output.code == Some(0) || is_refused_by_name, "{output:?}");
+    }
+    assert_eq!(sandbox.cycle(), 1);
+    let alone = Sandbox::retail();
+    alone.day("2025-08-01");
+    assert_eq!(sandbox.digest(), alone.digest());
+}
