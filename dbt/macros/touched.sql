@@ -46,9 +46,7 @@
       {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
     {%- call statement('main') -%}
-      create or replace table {{ target }} as (
-        {{ sql }}
-      )
+      {{ rebuild(target, sql) }}
     {%- endcall -%}
     {%- do mark_rebuilt() -%}
   {%- else -%}
@@ -200,7 +198,7 @@
     are few, so that partitions are pruned. -#}
 {% macro read_units(units) %}
   {%- set limit = 500 -%}
-  {%- set type = (adapter.get_columns_in_relation(units) | first).data_type | lower -%}
+  {%- set type = (adapter.get_columns_in_relation(units) | first).dtype | lower -%}
   {%- set text = 'cast(unit as ' ~ dbt.type_string() ~ ')' -%}
   {%- set found = run_query('select ' ~ text ~ ' as unit, unit is null as is_null from ' ~ units ~ ' order by 2 desc, 1 limit ' ~ (limit + 1)).rows -%}
   {%- set literals = [] -%}
@@ -259,6 +257,22 @@
     ) as both_sides
   ) as balanced
   where balance__ <> 0
+{% endmacro %}
+
+
+{% macro rebuild(target, query) %}
+  {{ return(adapter.dispatch('rebuild')(target, query)) }}
+{% endmacro %}
+
+{% macro default__rebuild(target, query) %}
+  {{ return(get_create_table_as_sql(False, target, query)) }}
+{% endmacro %}
+
+{#- dbt's own statement does not replace. -#}
+{% macro duckdb__rebuild(target, query) %}
+  create or replace table {{ target }} as (
+    {{ query }}
+  )
 {% endmacro %}
 
 

@@ -56,7 +56,6 @@ fn converted(input: &str, column: &Column, found: &LogicalTypeHandle) -> Result<
         return value(input, column, found);
     }
     let list = match found.id() {
-        Id::SqlNull => return Ok(format!("CAST([] AS {}[])", null_type(&column.column_type))),
         Id::List | Id::Array => {
             let element = value("element", column, &found.child(0))?;
             if element == "element" && found.id() == Id::List {
@@ -77,7 +76,6 @@ fn value(input: &str, column: &Column, found: &LogicalTypeHandle) -> Result<Stri
     let id = found.id();
     let is_json = id == Id::Varchar && found.get_alias().is_some();
     match &column.column_type {
-        wanted if id == Id::SqlNull => cast(&null_type(wanted)),
         ColumnType::String | ColumnType::Json | ColumnType::Geography if id == Id::Varchar && !is_json => as_it_is(),
         ColumnType::String | ColumnType::Json if is_json => cast("VARCHAR"),
         ColumnType::String if is_exact_as_text(id) => cast("VARCHAR"),
@@ -123,13 +121,9 @@ fn decimal(
         (Id::Decimal | Id::Float | Id::Double, Some(Rounding::HalfAwayFromZero)) => Ok(cast),
         (Id::Decimal, Some(Rounding::HalfEven)) => {
             // Halves between an even digit and the odd one above it lie half a unit above a multiple of two units.
-            let (two_units, half) = match scale {
-                0 => ("2.0".to_owned(), "0.5".to_owned()),
-                _ => {
-                    let zeros = "0".repeat(usize::from(scale));
-                    (format!("0.{}2", &zeros[1..]), format!("0.{zeros}5"))
-                }
-            };
+            let zeros = "0".repeat(usize::from(scale));
+            let two_units = if scale == 0 { "2.0".to_owned() } else { format!("0.{}2", &zeros[1..]) };
+            let half = format!("0.{zeros}5");
             let rest = format!("({input} % {two_units})");
             Ok(format!("CASE WHEN abs({rest}) = {half} THEN CAST({input} - {rest} AS {wanted}) ELSE {cast} END"))
         }
@@ -161,15 +155,6 @@ fn record(input: &str, wanted: &[Column], found: &LogicalTypeHandle) -> Result<S
         return Ok(input.to_owned());
     }
     Ok(format!("CASE WHEN {input} IS NULL THEN NULL ELSE struct_pack({}) END", fields.join(", ")))
-}
-
-/// The type to give a NULL that has none.
-fn null_type(column_type: &ColumnType) -> String {
-    match column_type {
-        ColumnType::Timestamp => "TIMESTAMP".to_owned(),
-        ColumnType::Json => "VARCHAR".to_owned(),
-        other => other.duckdb_type(),
-    }
 }
 
 fn is_integer(id: Id) -> bool {

@@ -21,8 +21,11 @@ use crate::sums::Sums;
 /// A row group is closed once it has this many rows ...
 const GROUP_ROWS: u64 = 1 << 20;
 
-/// ... or takes about this much memory, which is more than it will take in the object.
+/// ... or takes about this much memory, which is more than it will take in the object ...
 const GROUP_MEMORY: usize = 16 << 20;
+
+/// ... and this much a column, so that row groups of wide tables are not short.
+const COLUMN_MEMORY: usize = 256 << 10;
 
 /// Workers that encode; more would wait for the source.
 const MOST_WORKERS: usize = 3;
@@ -87,7 +90,10 @@ fn bundle(
         }
         Ok(())
     })?;
-    bundles.send(bundle).map_err(stopped)
+    let sent = bundles.send(bundle).map_err(stopped);
+    // The workers end when there is nobody left who could send.
+    drop(bundles);
+    sent
 }
 
 /// The bundles that wait for a worker. Closed for all as soon as one worker ends, however it ends: by then there are
@@ -150,7 +156,7 @@ impl<'a> Worker<'a> {
         }
         self.group_rows += batch.num_rows() as u64;
         let memory = || self.group.iter().map(ArrowColumnWriter::memory_size).sum::<usize>();
-        if self.group_rows >= GROUP_ROWS.min(self.format.object_rows()) || memory() >= GROUP_MEMORY {
+        if self.group_rows >= GROUP_ROWS.min(self.format.object_rows()) || memory() >= GROUP_MEMORY.max(self.group.len() * COLUMN_MEMORY) {
             self.close_group()?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use pipeline::{Changes, Mode, Pipeline, Table};
+use pipeline::{Changes, Mode, Pipeline, Source, Table};
 use state::State;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
@@ -14,8 +14,15 @@ use crate::encode::{Written, encode};
 use crate::format::Format;
 use crate::objects::{self, Piece};
 use crate::selection::{Selection, Totals, window};
-use crate::source::Session;
+use crate::source::{Session, ran_out_of_memory};
 use crate::sums::Sums;
+
+/// What DuckDB gets, in this order: it fills what it has with blocks of the file, needed or not, so it begins with
+/// little. A vector of 2,048 rows of each column has to fit, which takes more where rows are wide.
+const MEMORY: [&str; 2] = ["64MB", "256MB"];
+
+/// What it gets in the end.
+const MOST_MEMORY: &str = "1GB";
 
 /// Pieces of objects that may wait for the store.
 const WAITING_PIECES: usize = 4;
@@ -42,20 +49,44 @@ pub async fn extract(
         ),
         source: None,
     })?;
-    let (source, home, owned) = (source.clone(), home.to_owned(), table.clone());
-    let mut reader = blocking(move || {
-        let session = Session::open(&source, &home)?;
-        let selection = Selection::new(&owned, &session.columns(&owned)?)?;
-        Ok(Reader { session, selection, table: owned })
-    })
-    .await?;
-    let mut manifests = Vec::new();
-    for partition in partitions {
-        let manifest;
-        (reader, manifest) = extract_one(reader, state, &partition).await?;
-        manifests.push(manifest);
+    let job = Job { source, home, state, table, partitions };
+    for memory in MEMORY {
+        match job.run(memory).await {
+            Err(error) if ran_out_of_memory(&error) => {
+                tracing::info!(table = %table.name, memory, "the memory was too little for rows this wide; trying more");
+            }
+            outcome => return outcome,
+        }
     }
-    Ok(manifests)
+    job.run(MOST_MEMORY).await
+}
+
+/// Partitions of one table that are read in one session.
+struct Job<'a> {
+    source: &'a Source,
+    home: &'a Path,
+    state: &'a State,
+    table: &'a Table,
+    partitions: Vec<PartitionKey>,
+}
+
+impl Job<'_> {
+    async fn run(&self, memory: &'static str) -> Result<Vec<Manifest>, Error> {
+        let (source, home, table) = (self.source.clone(), self.home.to_owned(), self.table.clone());
+        let mut reader = blocking(move || {
+            let session = Session::open(&source, &home, memory)?;
+            let selection = Selection::new(&table, &session.columns(&table)?)?;
+            Ok(Reader { session, selection, table })
+        })
+        .await?;
+        let mut manifests = Vec::new();
+        for partition in &self.partitions {
+            let manifest;
+            (reader, manifest) = extract_one(reader, self.state, partition).await?;
+            manifests.push(manifest);
+        }
+        Ok(manifests)
+    }
 }
 
 /// The partitions to extract, oldest first. Refuses those that are not over: what is extracted counts as complete.

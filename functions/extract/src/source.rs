@@ -13,14 +13,11 @@ use crate::contract::{SourceColumn, literal};
 /// How long a writer of the source file may take before an extraction gives up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What DuckDB may use for the blocks of a file and for what a query has to remember; beyond it, it spills to disk.
-const FILE_MEMORY: &str = "64MB";
-
-/// The same for other sources, whose readers keep buffers: 32 MB a thread for CSV.
-const SETUP_MEMORY: &str = "128MB";
-
 /// One for what asks and one beside it; encoding takes the other cores.
-const THREADS: i64 = 2;
+const THREADS: i64 = 1;
+
+/// How DuckDB begins to say so.
+const OUT_OF_MEMORY: &str = "Out of Memory Error";
 
 /// An open source. Its answers belong to one moment: all questions are asked in one transaction.
 pub(crate) struct Session {
@@ -32,11 +29,23 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the source. Blocks, up to a minute if the file is being written.
-    pub(crate) fn open(source: &Source, home: &Path) -> Result<Self, Error> {
+    /// Opens the source. DuckDB keeps blocks of the file and what a query has to remember in `memory`; what is more, it
+    /// spills to a folder under `home`. Blocks, up to a minute if the file is being written.
+    pub(crate) fn open(source: &Source, home: &Path, memory: &str) -> Result<Self, Error> {
+        let spill = home.join("tmp");
+        std::fs::create_dir_all(&spill).map_err(|error| Error::Unavailable {
+            message: format!("folder {} can't be made; make {} writable", spill.display(), home.display()),
+            source: Some(error.into()),
+        })?;
+        let spill = spill.join(format!("extract-{}", uuid::Uuid::now_v7().simple()));
+        let config = Config::default()
+            .with("memory_limit", memory)
+            .and_then(|config| config.with("temp_directory", spill.to_string_lossy()))
+            .and_then(|config| config.threads(THREADS))
+            .map_err(|error| refused(&format!("source {}", source.name), "opened", error))?;
         let session = match &source.kind {
-            SourceKind::Duckdb { path } => Self::open_file(source, &home.join(path), home)?,
-            SourceKind::Sql { setup } => Self::open_setup(source, setup, home)?,
+            SourceKind::Duckdb { path } => Self::open_file(source, &home.join(path), config)?,
+            SourceKind::Sql { setup } => Self::open_setup(source, setup, config)?,
         };
         // Only some builds know time zones. Without them nothing reads a clock of another zone either.
         if let Err(error) = session.connection.execute_batch("SET TimeZone = 'UTC'") {
@@ -49,7 +58,7 @@ impl Session {
         Ok(session)
     }
 
-    fn open_file(source: &Source, path: &Path, home: &Path) -> Result<Self, Error> {
+    fn open_file(source: &Source, path: &Path, config: Config) -> Result<Self, Error> {
         let shown = format!("source {} ({})", source.name, path.display());
         // Looked for before it is locked, because locking would make its folder.
         if !path.is_file() {
@@ -68,17 +77,17 @@ impl Session {
             };
             Error::Unavailable { message, source: Some(error.into()) }
         })?;
-        let connection = config(home, FILE_MEMORY)
-            .and_then(|config| Connection::open_with_flags(path, config.access_mode(AccessMode::ReadOnly)?))
+        let connection = config
+            .access_mode(AccessMode::ReadOnly)
+            .and_then(|config| Connection::open_with_flags(path, config))
             .map_err(|error| refused(&shown, "opened", error))?;
         Ok(Self { connection, shown, _lock: Some(lock) })
     }
 
-    fn open_setup(source: &Source, setup: &[String], home: &Path) -> Result<Self, Error> {
+    fn open_setup(source: &Source, setup: &[String], config: Config) -> Result<Self, Error> {
         let shown = format!("source {}", source.name);
-        let connection = config(home, SETUP_MEMORY)
-            .and_then(Connection::open_in_memory_with_flags)
-            .map_err(|error| refused(&shown, "opened", error))?;
+        let connection =
+            Connection::open_in_memory_with_flags(config).map_err(|error| refused(&shown, "opened", error))?;
         for (place, statement) in setup.iter().enumerate() {
             let doing = format!("set up (statement {} of sources.{}.setup)", place + 1, source.name);
             connection.execute_batch(statement).map_err(|error| refused(&shown, &doing, error))?;
@@ -161,9 +170,9 @@ pub(crate) fn from_clause(table: &Table) -> String {
     }
 }
 
-fn config(home: &Path, memory: &str) -> duckdb::Result<Config> {
-    let spill = home.join("tmp").join(format!("extract-{}", uuid::Uuid::now_v7().simple()));
-    Config::default().with("memory_limit", memory)?.with("temp_directory", spill.to_string_lossy())?.threads(THREADS)
+/// Whether an error says that the memory of [`Session::open`] was too little.
+pub(crate) fn ran_out_of_memory(error: &Error) -> bool {
+    matches!(error, Error::Rejected { source: Some(source), .. } if source.to_string().contains(OUT_OF_MEMORY))
 }
 
 /// DuckDB names the kind of an error in the first words of its message; there is no other place where it does.
@@ -178,9 +187,9 @@ fn refused(shown: &str, doing: &str, error: duckdb::Error) -> Error {
     } else if has(&["Could not set lock", "Conflicting lock"]) {
         let message = format!("{shown} is open for writing in another program; close it there and extract again");
         Error::Unavailable { message, source }
-    } else if has(&["Out of Memory Error"]) {
+    } else if has(&[OUT_OF_MEMORY]) {
         let message =
-            format!("{shown} could not be {doing} in bounded memory; let the query sort, join or group fewer rows");
+            format!("{shown} could not be {doing} in the memory that an extraction has; let its rows be smaller");
         Error::Rejected { message, source }
     } else if has(&[
         "Catalog Error",

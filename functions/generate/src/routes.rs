@@ -38,8 +38,7 @@ struct GenerateRequest {
 /// Rows of the partition by table.
 #[derive(Debug, Serialize, ToSchema)]
 struct Generated {
-    #[schema(value_type = Object)]
-    rows: Summary,
+    rows: std::collections::BTreeMap<&'static str, u64>,
 }
 
 /// Makes the sandbox's source with its static tables, if it is not there yet.
@@ -113,13 +112,13 @@ async fn in_source(
         connection.close().map_err(|(_, error)| unavailable(error.to_string()))?;
         Ok(summary)
     };
-    let rows = detached(async {
+    let summary = detached(async {
         tokio::task::spawn_blocking(job)
             .await
             .map_err(|error| Problem::internal(format!("generating broke off: {error}")))?
     })
     .await?;
-    Ok(Json(Generated { rows }))
+    Ok(Json(Generated { rows: summary.rows }))
 }
 
 impl From<Error> for Problem {

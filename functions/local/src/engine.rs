@@ -16,8 +16,7 @@ use crate::failure::Failure;
 const DAILY: &str = include_str!("../../../workflows/daily.yaml");
 
 /// The functions, each by the variable in which workflows look for its address.
-const FUNCTIONS: [&str; 6] =
-    ["GENERATE_URL", "EXTRACT_URL", "LOAD_URL", "TRANSFORM_URL", "AUDIT_URL", "PUBLISH_URL"];
+const FUNCTIONS: [&str; 6] = ["GENERATE_URL", "EXTRACT_URL", "LOAD_URL", "TRANSFORM_URL", "AUDIT_URL", "PUBLISH_URL"];
 
 /// A pipeline that is served by this process.
 #[derive(Debug)]

@@ -31,7 +31,9 @@ pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> Result<(), Failur
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         let is_number = |row: &Vec<String>| {
-            row.get(index).is_none_or(|cell| cell.is_empty() || cell.starts_with(|first: char| first.is_ascii_digit() || first == '-'))
+            row.get(index).is_none_or(|cell| {
+                cell.is_empty() || cell.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+            })
         };
         let is_date = |row: &Vec<String>| row.get(index).is_some_and(|cell| cell.matches('-').count() > 1);
         if !rows.is_empty() && rows.iter().all(is_number) && !rows.iter().any(is_date) {

@@ -144,7 +144,8 @@ fn content<'a>(
     direct.extend(reach.materialization(materialized, settings.target.adapter()));
     let (macros, mut uses) = reach.closure(direct);
     uses.add(&Uses::of(&text));
-    let is_enforced = node.config.get("contract").and_then(|contract| contract.get("enforced")) == Some(&Value::Bool(true));
+    let is_enforced =
+        node.config.get("contract").and_then(|contract| contract.get("enforced")) == Some(&Value::Bool(true));
     Content {
         versions: &parsed.versions,
         kind: &node.resource_type,
@@ -270,7 +271,8 @@ mod tests {
 
     #[test]
     fn calls_are_found_by_whole_words_and_literal_names() {
-        let text = r#"{{ var('a') }} {{ var ( "b", 1) }} {{ env_var('C') }} {{ var(name) }} {{ var('d' ~ e) }} my_var('f')"#;
+        let text =
+            r#"{{ var('a') }} {{ var ( "b", 1) }} {{ env_var('C') }} {{ var(name) }} {{ var('d' ~ e) }} my_var('f')"#;
         let named = |name: &str| Call::Named(name.to_owned());
         assert_eq!(calls(text, "var"), [named("a"), named("b"), Call::Computed, Call::Computed]);
         assert_eq!(calls(text, "env_var"), [named("C")]);

@@ -19,6 +19,9 @@ use crate::{Error, Kind, Node, Project, Settings, Severity, Target, files};
 const PROJECT_FILE: &str = "project.json";
 const DBT_FILE: &str = "partial_parse.msgpack";
 
+/// How many parses the cache keeps. Each edit of the project leaves one of a few megabytes.
+const KEPT_PARSES: usize = 16;
+
 /// dbt over one project. Commands run one at a time; dropping a call's future kills the worker and with it the command.
 #[derive(Debug)]
 pub struct Dbt {
@@ -177,9 +180,8 @@ impl Dbt {
             fs::create_dir_all(&folder).map_err(Error::file("make", &folder))?;
             // dbt takes its own file only when that fits; with it a parse takes a tenth of the time.
             let kept = self.file(&key).with_file_name(DBT_FILE);
-            if kept.is_file() {
-                fs::copy(&kept, folder.join(DBT_FILE)).map_err(Error::file("read", &kept))?;
-            }
+            // Without it, or when another process has just dropped it, dbt reads everything.
+            drop(fs::copy(&kept, folder.join(DBT_FILE)));
             let answer: ParseAnswer = worker.ask(&json!({ "do": "parse", "folder": folder })).await?;
             let parsed = Parsed::collect(&folder, answer.versions, answer.vars)?;
             let now = self.key().await?;
@@ -199,7 +201,8 @@ impl Dbt {
             return Ok(());
         }
         let cache = &self.settings.cache_dir;
-        let new = tempfile::Builder::new().prefix("parse-").tempdir_in(cache).map_err(Error::file("write in", cache))?;
+        let new =
+            tempfile::Builder::new().prefix("parse-").tempdir_in(cache).map_err(Error::file("write in", cache))?;
         parsed.write(&new.path().join(PROJECT_FILE))?;
         let dbt_file = folder.join(DBT_FILE);
         if dbt_file.is_file() {
@@ -214,6 +217,24 @@ impl Dbt {
                 return Err(Error::file("write", target)(error));
             }
         }
+        self.forget_oldest()
+    }
+
+    fn forget_oldest(&self) -> Result<(), Error> {
+        let cache = &self.settings.cache_dir;
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(cache).map_err(Error::file("read", cache))?.flatten() {
+            // Another process may be forgetting the same one.
+            if let Ok(metadata) = entry.path().join(PROJECT_FILE).metadata()
+                && let Ok(modified) = metadata.modified()
+            {
+                kept.push((modified, entry.path()));
+            }
+        }
+        kept.sort();
+        for (_, path) in kept.iter().rev().skip(KEPT_PARSES) {
+            drop(fs::remove_dir_all(path));
+        }
         Ok(())
     }
 
@@ -223,12 +244,11 @@ impl Dbt {
         }
         let (settings, versions) = (self.settings.clone(), Arc::clone(&self.versions));
         let read = move || {
-            let known = match versions.get() {
-                Some(known) => known,
-                None => {
-                    let found = files::versions(&settings.python)?;
-                    versions.get_or_init(|| found)
-                }
+            let known = if let Some(known) = versions.get() {
+                known
+            } else {
+                let found = files::versions(&settings.python)?;
+                versions.get_or_init(|| found)
             };
             files::parse_key(&settings, known)
         };
@@ -245,7 +265,9 @@ impl Dbt {
     fn check_place(&self, project: &Project, place: &Place) -> Result<(), Error> {
         let Place::Duckdb { file, schemas } = place;
         if self.settings.target != Target::Duckdb {
-            return Err(Error::Rejected("the place is a DuckDB file, and the project is parsed for BigQuery".to_owned()));
+            return Err(Error::Rejected(
+                "the place is a DuckDB file, and the project is parsed for BigQuery".to_owned(),
+            ));
         }
         if !file.is_absolute() {
             return Err(Error::Rejected(format!("{} is no absolute path", file.display())));

@@ -48,9 +48,6 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Internal {
-            message: message.into(),
-            source: Some(source.into()),
-        }
+        Self::Internal { message: message.into(), source: Some(source.into()) }
     }
 }

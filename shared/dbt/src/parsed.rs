@@ -124,9 +124,7 @@ impl Parsed {
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
         match fs::read(path) {
             // A parse that can't be read is made again: the cache is no one's only copy.
-            Ok(text) => {
-                Ok(serde_json::from_slice::<Self>(&text).ok().filter(|parsed| parsed.version == VERSION))
-            }
+            Ok(text) => Ok(serde_json::from_slice::<Self>(&text).ok().filter(|parsed| parsed.version == VERSION)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file("read", path)(error)),
         }
@@ -134,7 +132,8 @@ impl Parsed {
 
     /// Writes it as a file.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
-        let text = serde_json::to_vec(self).map_err(|error| Error::internal("failed to write a parsed project", error))?;
+        let text =
+            serde_json::to_vec(self).map_err(|error| Error::internal("failed to write a parsed project", error))?;
         fs::write(path, text).map_err(Error::file("write", path))
     }
 }

@@ -131,11 +131,8 @@ impl Project {
             .sources
             .iter()
             .map(|(id, source)| {
-                let source = Source {
-                    id: id.clone(),
-                    source: source.source_name.clone(),
-                    table: source.identifier.clone(),
-                };
+                let source =
+                    Source { id: id.clone(), source: source.source_name.clone(), table: source.identifier.clone() };
                 (id.clone(), source)
             })
             .collect();
@@ -143,7 +140,9 @@ impl Project {
         for (id, raw) in &manifest.nodes {
             let Some(kind) = kind_of(&raw.resource_type) else { continue };
             if raw.language.as_deref() == Some("python") {
-                return Err(Error::Rejected(format!("{id} is a Python model, which can't be run here; write it in SQL")));
+                return Err(Error::Rejected(format!(
+                    "{id} is a Python model, which can't be run here; write it in SQL"
+                )));
             }
             nodes.insert(id.clone(), node(id, kind, raw, &settings.layers));
         }
@@ -403,3 +402,6 @@ fn layer_of(path: &str, layers: &[String]) -> (Option<String>, String) {
         None => (None, String::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,10 +124,9 @@ impl Touched {
             }
         }
         for parent in followed {
-            let keeps_changes = nodes
-                .get(parent)
-                .is_some_and(|parent| matches!(parent.materialized.as_str(), "touched" | "rowwise"))
-                || sources.contains_key(parent);
+            let keeps_changes =
+                nodes.get(parent).is_some_and(|parent| matches!(parent.materialized.as_str(), "touched" | "rowwise"))
+                    || sources.contains_key(parent);
             if !keeps_changes {
                 return Err(Error::Rejected(format!(
                     "{id} follows the rows of {parent}, which keeps no changes; make that touched or rowwise, or name it in whole"

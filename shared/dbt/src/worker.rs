@@ -80,7 +80,8 @@ impl Worker {
 
     /// Sends one command and waits for its answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<T, Error> {
-        let mut line = serde_json::to_vec(request).map_err(|error| Error::internal("failed to write a command", error))?;
+        let mut line =
+            serde_json::to_vec(request).map_err(|error| Error::internal("failed to write a command", error))?;
         line.push(b'\n');
         let mut answer = String::new();
         let sent = self.requests.write_all(&line).await;
@@ -88,7 +89,8 @@ impl Worker {
         if sent.is_err() || !matches!(received, Ok(length) if length > 0) {
             return Err(Error::Unavailable(self.last_words().await));
         }
-        let answer = serde_json::from_str(&answer).map_err(|error| Error::internal("dbt's worker answers in no known form", error))?;
+        let answer = serde_json::from_str(&answer)
+            .map_err(|error| Error::internal("dbt's worker answers in no known form", error))?;
         match answer {
             Answer::Ok(value) => {
                 serde_json::from_value(value).map_err(|error| Error::internal("dbt answers in no known form", error))

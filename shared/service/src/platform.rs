@@ -59,6 +59,11 @@ impl Platform {
         })
     }
 
+    /// The file of a slot.
+    pub fn slot_file(&self, slot: &Slot) -> PathBuf {
+        self.embedded.slot_file(slot)
+    }
+
     /// Where dbt works on a slot.
     pub fn place(&self, slot: &Slot, project: &Project) -> Result<Place, Problem> {
         Ok(Place::Duckdb { file: self.embedded.slot_file(slot), schemas: self.schemas(project)? })

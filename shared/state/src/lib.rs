@@ -123,11 +123,35 @@ impl State {
         id: &AttemptId,
         change: impl Fn(&Attempt) -> Option<Attempt>,
     ) -> Result<Option<Attempt>, Error> {
+        self.change_attempt(id, change, true).await
+    }
+
+    /// Like [`update_attempt`](Self::update_attempt), for claims and outcomes of steps: after a power failure nobody is
+    /// at work, and a step whose outcome was lost is done again.
+    async fn note_attempt(
+        &self,
+        id: &AttemptId,
+        change: impl Fn(&Attempt) -> Option<Attempt>,
+    ) -> Result<Option<Attempt>, Error> {
+        self.change_attempt(id, change, false).await
+    }
+
+    async fn change_attempt(
+        &self,
+        id: &AttemptId,
+        change: impl Fn(&Attempt) -> Option<Attempt>,
+        is_durable: bool,
+    ) -> Result<Option<Attempt>, Error> {
         let key = Attempt::key(id);
         for _ in 0..COMPARE_AND_SET_TRIES {
             let (attempt, precondition) = self.attempt_at(id).await?;
             let Some(next) = change(&attempt) else { return Ok(None) };
-            match self.store.put_json(&key, &next, precondition).await {
+            let written = if is_durable {
+                self.store.put_json(&key, &next, precondition).await
+            } else {
+                self.store.put_json_volatile(&key, &next, precondition).await
+            };
+            match written {
                 Ok(_) => return Ok(Some(next)),
                 Err(store::Error::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),

@@ -33,7 +33,7 @@ impl State {
     /// Writes the heartbeat of an attempt.
     pub async fn beat(&self, id: &AttemptId) -> Result<(), Error> {
         let lease = Lease { holder: self.holder.to_string() };
-        self.store.put_json(&Attempt::lease_key(id), &lease, Precondition::None).await?;
+        self.store.put_json_volatile(&Attempt::lease_key(id), &lease, Precondition::None).await?;
         Ok(())
     }
 
@@ -92,7 +92,7 @@ where
             let recorded = serde_json::to_value(&outcome).map_err(Error::from)?;
             let finish =
                 |attempt: &Attempt| attempt.finish(name, state.holder.as_str(), recorded.clone(), Timestamp::now());
-            match state.update_attempt(id, finish).await? {
+            match state.note_attempt(id, finish).await? {
                 Some(_) => Ok(outcome),
                 None => Err(over(state, id).await.into()),
             }
@@ -110,7 +110,7 @@ where
                     next
                 })
             };
-            if let Err(second) = state.update_attempt(id, give_back).await {
+            if let Err(second) = state.note_attempt(id, give_back).await {
                 tracing::warn!(attempt = %id, step = name, error = %second, "the claim could not be given back");
             }
             Err(error)
@@ -129,7 +129,7 @@ async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde
             Claim::Take(next) => {
                 // The heartbeat comes first: a claim without one would look expired.
                 state.beat(id).await?;
-                match state.store.put_json(&key, &*next, precondition).await {
+                match state.store.put_json_volatile(&key, &*next, precondition).await {
                     Ok(_) => return Ok(None),
                     Err(store::Error::Conflict { .. }) => {}
                     Err(error) => return Err(error.into()),

@@ -24,6 +24,13 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// Keys share this many lock files.
 const LOCK_STRIPES: u64 = 64;
 
+/// Whether a write is to survive a power failure. It survives the process in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Durable,
+    Volatile,
+}
+
 static NEXT_TEMPORARY: AtomicU64 = AtomicU64::new(0);
 
 /// An object store in a folder of a local POSIX file system.
@@ -67,7 +74,13 @@ impl Folder {
     }
 
     /// Makes the finished temporary file the object, if the precondition holds.
-    fn publish(&self, key: &str, temporary: &Path, precondition: Precondition) -> Result<ObjectMeta, Error> {
+    fn publish(
+        &self,
+        key: &str,
+        temporary: &Path,
+        precondition: Precondition,
+        durability: Durability,
+    ) -> Result<ObjectMeta, Error> {
         let path = self.path(key)?;
         let unavailable = |source| Error::Unavailable { action: "writing", key: key.to_owned(), source };
         let folder = path.parent().unwrap_or(&self.root).to_path_buf();
@@ -79,10 +92,14 @@ impl Folder {
         let now = nanoseconds(SystemTime::now());
         let generation = before.map_or(now, |before| now.max(before + 1));
         file.set_modified(UNIX_EPOCH + Duration::from_nanos(generation)).map_err(unavailable)?;
-        file.sync_all().map_err(unavailable)?;
+        if durability == Durability::Durable {
+            file.sync_all().map_err(unavailable)?;
+        }
         let bytes = file.metadata().map_err(unavailable)?.len();
         fs::rename(temporary, &path).map_err(unavailable)?;
-        sync_folder(&folder).map_err(unavailable)?;
+        if durability == Durability::Durable {
+            sync_folder(&folder).map_err(unavailable)?;
+        }
         if generation_of(&path).map_err(unavailable)? != Some(generation) {
             return Err(Error::Rejected {
                 key: key.to_owned(),
@@ -93,11 +110,17 @@ impl Folder {
         Ok(ObjectMeta { key: key.to_owned(), generation, bytes, age: Duration::ZERO })
     }
 
-    fn put_now(&self, key: &str, content: &[u8], precondition: Precondition) -> Result<Generation, Error> {
+    fn put_now(
+        &self,
+        key: &str,
+        content: &[u8],
+        precondition: Precondition,
+        durability: Durability,
+    ) -> Result<Generation, Error> {
         check_key(key)?;
         let temporary = Temporary::new(self.temporary());
         fs::write(&temporary.path, content).map_err(Error::unavailable("writing", key))?;
-        Ok(self.publish(key, &temporary.path, precondition)?.generation)
+        Ok(self.publish(key, &temporary.path, precondition, durability)?.generation)
     }
 
     fn get_now(&self, key: &str) -> Result<Object, Error> {
@@ -215,7 +238,12 @@ impl ObjectStore for Folder {
 
     async fn put(&self, key: &str, content: Bytes, precondition: Precondition) -> Result<Generation, Error> {
         let key = key.to_owned();
-        self.blocking(move |folder| folder.put_now(&key, &content, precondition)).await
+        self.blocking(move |folder| folder.put_now(&key, &content, precondition, Durability::Durable)).await
+    }
+
+    async fn put_volatile(&self, key: &str, content: Bytes, precondition: Precondition) -> Result<Generation, Error> {
+        let key = key.to_owned();
+        self.blocking(move |folder| folder.put_now(&key, &content, precondition, Durability::Volatile)).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, Error> {
@@ -264,7 +292,7 @@ impl Upload for FolderUpload {
             .blocking(move |folder| {
                 let Self { key, temporary, file, .. } = *self;
                 drop(file);
-                folder.publish(&key, &temporary.path, Precondition::Absent)
+                folder.publish(&key, &temporary.path, Precondition::Absent, Durability::Durable)
             })
             .await
     }

@@ -71,6 +71,12 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// Writes a small object and returns its new generation.
     async fn put(&self, key: &str, content: Bytes, precondition: Precondition) -> Result<Generation, Error>;
 
+    /// Like [`put`](Self::put), but what it reported as done may be lost in a power failure (never in a crash of the
+    /// process). For heartbeats and claims, which nothing depends on after one.
+    async fn put_volatile(&self, key: &str, content: Bytes, precondition: Precondition) -> Result<Generation, Error> {
+        self.put(key, content, precondition).await
+    }
+
     /// Starts an object of unknown length. It is not visible before [`Upload::finish`], and never if that is not called.
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, Error>;
 
@@ -120,14 +126,28 @@ pub trait ObjectStoreExt: ObjectStore {
         document: &T,
         precondition: Precondition,
     ) -> Result<Generation, Error> {
-        let mut content =
-            serde_json::to_vec_pretty(document).map_err(|source| Error::Corrupt { key: key.to_owned(), source })?;
-        content.push(b'\n');
-        self.put(key, content.into(), precondition).await
+        self.put(key, document_bytes(key, document)?, precondition).await
+    }
+
+    /// Writes a JSON document that need not survive a power failure.
+    async fn put_json_volatile<T: Serialize + Sync>(
+        &self,
+        key: &str,
+        document: &T,
+        precondition: Precondition,
+    ) -> Result<Generation, Error> {
+        self.put_volatile(key, document_bytes(key, document)?, precondition).await
     }
 }
 
 impl<S: ObjectStore + ?Sized> ObjectStoreExt for S {}
+
+fn document_bytes(key: &str, document: &impl Serialize) -> Result<Bytes, Error> {
+    let mut content =
+        serde_json::to_vec_pretty(document).map_err(|source| Error::Corrupt { key: key.to_owned(), source })?;
+    content.push(b'\n');
+    Ok(content.into())
+}
 
 /// Refuses keys that would leave the bucket or that a back end would read differently.
 pub(crate) fn check_key(key: &str) -> Result<(), Error> {

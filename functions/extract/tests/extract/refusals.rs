@@ -41,7 +41,7 @@ async fn partitions_that_are_not_over_or_not_of_the_table() {
         ),
         ("2024-12-31", "Rejected: partition 2024-12-31 is before 2025-01-01"),
         ("2025-02-30", "Rejected: partition 2025-02-30 does not exist"),
-        ("2025-08", "Rejected: partition 2025-08 is of another granularity"),
+        ("2025-08", "Rejected: partition 2025-08 is not of granularity day"),
     ] {
         let found = fixture.refusal(partition).await;
         assert!(found.starts_with(refusal), "{found}");

@@ -87,7 +87,12 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
     }
     let (extracts, copies) = (median(extracts), median(copies));
     let mut measurements = vec![
-        Measurement { name: "extract, time to COPY".to_owned(), value: extracts / copies, unit: "ratio", aim: Some(1.10) },
+        Measurement {
+            name: "extract, time to COPY".to_owned(),
+            value: extracts / copies,
+            unit: "ratio",
+            aim: Some(1.10),
+        },
         Measurement {
             name: "extract, size to COPY".to_owned(),
             value: ratio(bytes.0, bytes.1),
@@ -99,7 +104,12 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
     ];
     if let Some(peak) = peak {
         let value = ratio(peak, 1 << 20);
-        measurements.push(Measurement { name: "extract, peak memory".to_owned(), value, unit: "MiB", aim: Some(256.0) });
+        measurements.push(Measurement {
+            name: "extract, peak memory".to_owned(),
+            value,
+            unit: "MiB",
+            aim: Some(256.0),
+        });
     }
     Ok(measurements)
 }

@@ -1,7 +1,10 @@
 //! `bgp bench`: ratios to a reference that is measured in the same run. Times of one machine at one moment say little;
 //! ratios of interleaved runs say what there is to say.
 
+mod chain;
 mod extract;
+mod fixture;
+mod publish;
 
 use serde::Serialize;
 use service::Config;
@@ -22,7 +25,6 @@ pub(crate) struct Measurement {
 
 /// Runs the benchmarks and prints their figures.
 pub(crate) async fn bench(config: &Config, options: &BenchOptions) -> Result<(), Failure> {
-    let _ = config;
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut measurements = Vec::new();
     if wanted("extract") {
@@ -32,6 +34,13 @@ pub(crate) async fn bench(config: &Config, options: &BenchOptions) -> Result<(),
             .await?
             .map_err(|error| Failure::new(error.to_string()))?;
         measurements.extend(found);
+    }
+    // A pipeline of its own for each, since the list of views may not shrink from one publish to the next.
+    if wanted("chain") {
+        measurements.extend(chain::run(&fixture::Fixture::new(config).await?).await?);
+    }
+    if wanted("publish") {
+        measurements.extend(publish::run(&fixture::Fixture::new(config).await?).await?);
     }
     if options.json {
         return output::json(&measurements);
@@ -44,4 +53,10 @@ pub(crate) async fn bench(config: &Config, options: &BenchOptions) -> Result<(),
         })
         .collect();
     output::table(&["benchmark", "value", "unit", "aim at most"], &rows)
+}
+
+/// The middle one of some measurements.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -56,11 +56,7 @@ fn line(result: &Value) -> Vec<String> {
 async fn live_rows(engine: &Engine) -> Result<String, Failure> {
     let record = engine.platform.state.record().await?;
     let Some(receipt) = engine.platform.state.receipt(record.cycle).await? else { return Ok(String::new()) };
-    let tables: Vec<String> = receipt
-        .verdict
-        .tables
-        .iter()
-        .map(|table| format!("{} {}", table.view, grouped(table.rows)))
-        .collect();
+    let tables: Vec<String> =
+        receipt.verdict.tables.iter().map(|table| format!("{} {}", table.view, grouped(table.rows))).collect();
     Ok(format!("Readers see cycle {}: {}", record.cycle, tables.join(", ")))
 }

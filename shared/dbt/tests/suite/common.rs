@@ -55,11 +55,8 @@ pub(crate) fn relations(project: &Project) -> Vec<String> {
 /// Rows that are in one of two files only, as one text a table; empty when the tables are equal.
 pub(crate) fn differences(one: &Path, other: &Path, tables: &[String]) -> String {
     let connection = Connection::open_in_memory().unwrap();
-    let attach = format!(
-        "attach '{}' as one (read_only); attach '{}' as other (read_only)",
-        one.display(),
-        other.display()
-    );
+    let attach =
+        format!("attach '{}' as one (read_only); attach '{}' as other (read_only)", one.display(), other.display());
     connection.execute_batch(&attach).unwrap();
     let mut found = String::new();
     for table in tables {

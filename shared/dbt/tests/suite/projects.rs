@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use dbt::{Dbt, Error, Place, Project, RunRequest, Severity, TestRequest, TestStatus};
+use dbt::{Dbt, Error, Place, Project, RunRequest, Settings, Severity, TestRequest, TestStatus};
 use duckdb::Connection;
 use serde_json::Value;
-use wap::{Digest, Identifier};
+use wap::Digest;
 
 use crate::common::{place, python, relations, run, settings};
 
@@ -46,7 +46,10 @@ const FILES: [(&str, &str); 14] = [
          from {{ ref('only_inside') }} s join {{ ref('rates') }} r using (id) where s.id >= {{ var('smallest') }} \
          {% if is_incremental() %} and s.id > (select max(id) from {{ this }}) {% endif %}",
     ),
-    ("models/marts/totals.sql", "{{ config(materialized='table', alias='sum') }} select sum(amount) as total from {{ ref('sales') }}"),
+    (
+        "models/marts/totals.sql",
+        "{{ config(materialized='table', alias='sum') }} select sum(amount) as total from {{ ref('sales') }}",
+    ),
     (
         "models/marts/schema.yml",
         "models: [{name: sales, columns: [{name: id, description: The sale., meta: {personal: true}, data_tests: [unique]}]}]\n",
@@ -136,7 +139,8 @@ async fn a_project_with_names_of_its_own_stays_in_its_place() {
     let request = TestRequest { place: place(&project, &second), tests, vars: BTreeMap::new() };
     let report = dbt.test(request).await.unwrap();
     assert!(fs::read(&second).unwrap() == before, "a test run changed the file");
-    let found: Vec<_> = report.tests.iter().map(|test| (test.name.as_str(), test.status, test.severity, test.failures)).collect();
+    let found: Vec<_> =
+        report.tests.iter().map(|test| (test.name.as_str(), test.status, test.severity, test.failures)).collect();
     assert_eq!(
         found,
         [
@@ -176,7 +180,7 @@ async fn a_digest_changes_with_what_decides_the_node_and_with_nothing_else() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = write_project(folder.path());
-    let settings = settings(python, &root, &folder.path().join("cache"));
+    let settings = settings(wrapped(&python, folder.path()), &root, &folder.path().join("cache"));
     let dbt = Dbt::new(settings.clone());
     let project = dbt.project().await.unwrap();
     let base = digests(&project);
@@ -204,38 +208,37 @@ async fn a_digest_changes_with_what_decides_the_node_and_with_nothing_else() {
         fs::write(root.join(name), before).unwrap();
     }
 
-    let mut varied = settings.clone();
-    varied.vars.insert("smallest".to_owned(), Value::from(5));
-    let with_var = digests(&Dbt::new(varied.clone()).project().await.unwrap());
-    assert_eq!(differing(&base, &with_var), ["sales", "totals"]);
-    varied.vars.insert("smallest".to_owned(), Value::from(6));
-    varied.run_vars.insert("smallest".to_owned());
-    let six = digests(&Dbt::new(varied.clone()).project().await.unwrap());
-    varied.vars.insert("smallest".to_owned(), Value::from(7));
-    let seven = digests(&Dbt::new(varied).project().await.unwrap());
-    assert_eq!(differing(&six, &seven), Vec::<String>::new(), "a var of the run counts for nothing");
-}
-
-#[tokio::test]
-async fn what_was_parsed_once_needs_no_python() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let root = write_project(folder.path());
-    let python = wrapped(&python, folder.path());
-    let mut settings = settings(python.clone(), &root, &folder.path().join("cache"));
-    let base = digests(&Dbt::new(settings.clone()).project().await.unwrap());
-
-    fs::remove_file(&python).unwrap();
+    // What was parsed once needs no Python, in another process either.
+    assert_eq!(digests(&dbt.project().await.unwrap()), base);
+    fs::remove_file(&settings.python).unwrap();
     let other_process = Dbt::new(settings.clone());
     assert_eq!(digests(&other_process.project().await.unwrap()), base);
     let error = other_process.warm().await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
 
+    // Nor in an image that has nothing but the parse.
     let kept = fs::read_dir(&settings.cache_dir).unwrap().map(|entry| entry.unwrap().path().join("project.json"));
-    settings.parsed = kept.filter(|path| path.is_file()).last();
-    settings.project_dir = PathBuf::from("/nowhere");
-    let image = Dbt::new(settings);
-    assert_eq!(digests(&image.project().await.unwrap()), base);
+    let kept: Vec<PathBuf> = kept.filter(|path| path.is_file()).collect();
+    let mut image = settings;
+    image.project_dir = PathBuf::from("/nowhere");
+    let mut found = Vec::new();
+    for path in kept {
+        image.parsed = Some(path);
+        let project = Dbt::new(image.clone()).project().await.unwrap();
+        if digests(&project) == base {
+            found.push(image.clone());
+        }
+    }
+    assert_eq!(found.len(), 1, "each edit left one parse");
+    let mut image = found.remove(0);
+    let with_var = |image: &Settings, value: u32| {
+        let mut image = image.clone();
+        image.vars.insert("smallest".to_owned(), Value::from(value));
+        async move { digests(&Dbt::new(image).project().await.unwrap()) }
+    };
+    assert_eq!(differing(&base, &with_var(&image, 5).await), ["sales", "totals"]);
+    image.run_vars.insert("smallest".to_owned());
+    assert_eq!(with_var(&image, 6).await, with_var(&image, 7).await, "a var of the run counts for nothing");
 }
 
 /// A Python that notes its process id, so that a test can kill it.
@@ -304,43 +307,33 @@ async fn a_worker_that_dies_or_is_dropped_is_followed_by_another() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_run_elsewhere_is_refused_by_name() {
+async fn what_dbt_or_this_crate_refuses_is_named() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = write_project(folder.path());
     let dbt = Dbt::new(settings(python, &root, &folder.path().join("cache")));
-    let touched = "{{ config(materialized='touched', unit='id', rows=ROWS) }} select * from {{ source('shop', 'sales') }} join {{ ref('rates') }} using (id)";
-    let macros = "{% materialization touched, default %}{% endmaterialization %}";
-    fs::write(root.join("macros/touched.sql"), macros).unwrap();
-    let cases = [
-        ("models/a.sql", touched.replace("ROWS", "['shop.sales']"), "seed.shop.rates"),
-        ("models/a.sql", touched.replace("ROWS", "['shop.sales', 'rates']"), "keeps no changes"),
-        ("models/a.sql", touched.replace("ROWS", "['shop.sale']"), "shop.sale"),
-        ("models/a.py", "def model(dbt, session):\n    return dbt.ref('rates')\n".to_owned(), "model.shop.a"),
-        ("models/a.sql", "selec {{ ref('nothing') }}".to_owned(), "nothing"),
-        (
-            "models/more.yml",
-            "sources: [{name: other, tables: [{name: raw_sales}]}]\n".to_owned(),
-            "source.shop.other.raw_sales",
-        ),
-    ];
-    for (name, text, expected) in cases {
+    for (name, text, expected) in [
+        ("models/a.py", "def model(dbt, session):\n    return dbt.ref('rates')\n", "model.shop.a"),
+        ("models/a.sql", "selec {{ ref('nothing') }}", "nothing"),
+    ] {
         fs::write(root.join(name), text).unwrap();
         let error = dbt.project().await.unwrap_err();
         assert!(matches!(&error, Error::Rejected(message) if message.contains(expected)), "{expected}: {error}");
         fs::remove_file(root.join(name)).unwrap();
     }
 
-    let twin = "{{ config(alias='sales', schema='elsewhere', materialized='table') }} select 1 as one";
-    fs::write(root.join("models/twin.sql"), twin).unwrap();
     let project = dbt.project().await.unwrap();
-    let error = project.schemas(&Identifier::new("main").unwrap()).unwrap_err();
-    assert!(matches!(&error, Error::Rejected(message) if message.contains("model.shop.twin")), "{error}");
-    let error = project.schemas(&Identifier::new("raw").unwrap()).unwrap_err();
-    assert!(matches!(&error, Error::Rejected(message) if message.contains("schema raw")), "{error}");
-
-    let nodes = vec!["model.shop.nobody".to_owned()];
-    let place = Place::Duckdb { file: folder.path().join("a.duckdb"), schemas: BTreeMap::new() };
-    let request = RunRequest { place, nodes, full: BTreeSet::new(), vars: BTreeMap::new() };
-    assert!(matches!(dbt.run(request).await, Err(Error::Rejected(_) | Error::NotFound(_))));
+    let file = folder.path().join("slot.duckdb");
+    let request = |id: &str| RunRequest {
+        place: place(&project, &file),
+        nodes: vec![id.to_owned()],
+        full: BTreeSet::new(),
+        vars: BTreeMap::new(),
+    };
+    assert!(matches!(dbt.run(request("model.shop.nobody")).await, Err(Error::NotFound(_))));
+    assert!(matches!(dbt.run(request("model.shop.only_inside")).await, Err(Error::Rejected(_))));
+    let mut elsewhere = request("seed.shop.rates");
+    elsewhere.place = Place::Duckdb { file: file.clone(), schemas: BTreeMap::new() };
+    assert!(matches!(dbt.run(elsewhere).await, Err(Error::Rejected(_))));
+    assert!(!file.exists(), "a refused run made a file");
 }

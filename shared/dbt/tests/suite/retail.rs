@@ -91,8 +91,7 @@ impl Partition {
     /// The rows of a day. A revision is what the source would say if the partition were made anew.
     fn new(style: Style, day: u32, revision: u32) -> Self {
         let random = Random::new(u64::from(day) * 1_000 + u64::from(revision));
-        let mut partition =
-            Self { rows: BTreeMap::new(), random, style, day, sequence: u64::from(day) * 1_000_000 };
+        let mut partition = Self { rows: BTreeMap::new(), random, style, day, sequence: u64::from(day) * 1_000_000 };
         for customer in 0..CUSTOMERS {
             if day == 0 || partition.random.one_in(3) {
                 partition.customer(customer);
@@ -211,7 +210,8 @@ pub(crate) type Delivered = BTreeMap<u32, u32>;
 /// partitions that differ. Names the tables that changed.
 pub(crate) fn fill(style: Style, file: &Path, before: &Delivered, now: &Delivered) -> BTreeSet<String> {
     let connection = Connection::open(file).unwrap();
-    let mut sql = "drop schema if exists changes cascade; create schema changes; create schema if not exists raw;\n".to_owned();
+    let mut sql =
+        "drop schema if exists changes cascade; create schema changes; create schema if not exists raw;\n".to_owned();
     let mut changed = BTreeSet::new();
     for (table, columns) in TABLES {
         let create = |name: &str| format!("create or replace table {name} ({columns}, _partition varchar);\n");
@@ -222,11 +222,11 @@ pub(crate) fn fill(style: Style, file: &Path, before: &Delivered, now: &Delivere
         let differing: Vec<u32> = (0..DAYS).filter(|day| before.get(day) != now.get(day)).collect();
         if !differing.is_empty() {
             changed.insert(table.to_owned());
-            let changes = format!("changes.raw__{table}");
-            sql += &create(&changes);
+            let target = format!("changes.raw__{table}");
+            sql += &create(&target);
             for (day, revision) in differing.iter().flat_map(|day| [(day, before.get(day)), (day, now.get(day))]) {
                 if let Some(revision) = revision {
-                    insert(&mut sql, style, &changes, *day, *revision, table);
+                    insert(&mut sql, style, &target, *day, *revision, table);
                 }
             }
         }
