@@ -27,6 +27,24 @@ pub fn program() -> PathBuf {
     built
 }
 
+/// Whether the exhaustive form of a test is wanted: `./bgp verify --full`.
+pub fn is_full() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "tests are told by ./bgp how long they may take")]
+    let full = std::env::var_os("BGP_TEST_FULL");
+    full.is_some()
+}
+
+/// The Python of the dbt environment, which has DuckDB.
+pub fn python() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "tests look where ./bgp looks")]
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = variable("BGP_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("bluegreenprint")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/bluegreenprint")))
+        .expect("HOME or BGP_CACHE is set");
+    variable("BGP_PYTHON").unwrap_or_else(|| cache.join("dbt-env/bin/python"))
+}
+
 /// What a command printed and how it ended.
 #[derive(Debug)]
 pub struct Output {

@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Sandbox, building};
-
-const LAST: &str = "2025-08-04";
+use end_to_end::{Sandbox, building, is_full};
 
 /// Pseudo-random waits from a seed that a failing test prints.
 struct Moments(u64);
@@ -32,11 +30,10 @@ impl Moments {
 #[test]
 fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
     let undisturbed = Sandbox::retail();
-    let backfill = ["backfill", "--from", "2025-08-01", "--to", LAST];
+    let (kills, last) = if is_full() { (50, "2025-08-10") } else { (8, "2025-08-04") };
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", last];
     undisturbed.run(&backfill).ok();
 
-    #[expect(clippy::disallowed_methods, reason = "tests are told by ./bgp how long they may take")]
-    let kills = std::env::var("BGP_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(8);
     let sandbox = Sandbox::retail();
     let mut moments = Moments::new();
     for _ in 0..kills {

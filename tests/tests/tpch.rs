@@ -64,7 +64,10 @@ fn write_lines(path: &Path, rows: impl Iterator<Item = impl Display>) {
 fn read_file(folder: &Path, table: &str, columns: &str) -> String {
     let columns = columns.replace("DECIMAL(15, 2)", "'DECIMAL(15, 2)'").replace('}', ", nothing: VARCHAR}");
     let file = folder.join(format!("{table}.tbl"));
-    format!("select * exclude (nothing) from read_csv('{}', delim = '|', quote = '', columns = {columns})", file.display())
+    format!(
+        "select * exclude (nothing) from read_csv('{}', delim = '|', quote = '', columns = {columns})",
+        file.display()
+    )
 }
 
 /// Makes the DuckDB file that the pipeline reads.
@@ -161,9 +164,8 @@ fn a_project_without_layers_and_files_as_a_source_give_the_same_tables() {
     let text = fs::read_to_string(&config).unwrap();
     let text = replaced(&text, "  layers: [staging, marts]\n", "");
     let text = replaced(&text, "granularity: day", "granularity: month");
-    let view = |table, columns| {
-        format!("      - >-\n        create view {table} as {}\n", read_file(&data, table, columns))
-    };
+    let view =
+        |table, columns| format!("      - >-\n        create view {table} as {}\n", read_file(&data, table, columns));
     let setup = format!("    kind: sql\n    setup:\n{}{}", view("orders", ORDERS), view("lineitem", LINES));
     let text = replaced(&text, "    kind: duckdb\n    path: source/tpch.duckdb\n", &setup);
     fs::write(&config, text).unwrap();

@@ -156,7 +156,9 @@ impl<'a> Worker<'a> {
         }
         self.group_rows += batch.num_rows() as u64;
         let memory = || self.group.iter().map(ArrowColumnWriter::memory_size).sum::<usize>();
-        if self.group_rows >= GROUP_ROWS.min(self.format.object_rows()) || memory() >= GROUP_MEMORY.max(self.group.len() * COLUMN_MEMORY) {
+        if self.group_rows >= GROUP_ROWS.min(self.format.object_rows())
+            || memory() >= GROUP_MEMORY.max(self.group.len() * COLUMN_MEMORY)
+        {
             self.close_group()?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use pipeline::{Changes, Mode, Pipeline, Source, Table};
+use pipeline::{Changes, Mode, Pipeline, Rows, Source, Table};
 use state::State;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
@@ -73,8 +73,10 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self, memory: &'static str) -> Result<Vec<Manifest>, Error> {
         let (source, home, table) = (self.source.clone(), self.home.to_owned(), self.table.clone());
+        // Scanning a table takes one thread less time than encoding it takes the others; a query may have to work.
+        let threads = if matches!(table.rows, Rows::Relation(_)) { 1 } else { 2 };
         let mut reader = blocking(move || {
-            let session = Session::open(&source, &home, memory)?;
+            let session = Session::open(&source, &home, memory, threads)?;
             let selection = Selection::new(&table, &session.columns(&table)?)?;
             Ok(Reader { session, selection, table })
         })
@@ -138,8 +140,8 @@ impl Reader {
             let count = session.row(&strays)?.concat();
             if count != "0" {
                 return Err(Error::rejected(format!(
-                    "{count} rows of table {} have a NULL where the source says when they changed, so they belong to no \
-                     partition; give them a time in the source, or in the table's query",
+                    "table {} has rows without the time of their change ({count}), which belong to no partition; give them \
+                     one in the source, or in the table's query",
                     table.name
                 )));
             }

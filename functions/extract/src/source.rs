@@ -13,9 +13,6 @@ use crate::contract::{SourceColumn, literal};
 /// How long a writer of the source file may take before an extraction gives up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// One for what asks and one beside it; encoding takes the other cores.
-const THREADS: i64 = 1;
-
 /// How DuckDB begins to say so.
 const OUT_OF_MEMORY: &str = "Out of Memory Error";
 
@@ -31,7 +28,7 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the source. DuckDB keeps blocks of the file and what a query has to remember in `memory`; what is more, it
     /// spills to a folder under `home`. Blocks, up to a minute if the file is being written.
-    pub(crate) fn open(source: &Source, home: &Path, memory: &str) -> Result<Self, Error> {
+    pub(crate) fn open(source: &Source, home: &Path, memory: &str, threads: i64) -> Result<Self, Error> {
         let spill = home.join("tmp");
         std::fs::create_dir_all(&spill).map_err(|error| Error::Unavailable {
             message: format!("folder {} can't be made; make {} writable", spill.display(), home.display()),
@@ -41,7 +38,7 @@ impl Session {
         let config = Config::default()
             .with("memory_limit", memory)
             .and_then(|config| config.with("temp_directory", spill.to_string_lossy()))
-            .and_then(|config| config.threads(THREADS))
+            .and_then(|config| config.threads(threads))
             .map_err(|error| refused(&format!("source {}", source.name), "opened", error))?;
         let session = match &source.kind {
             SourceKind::Duckdb { path } => Self::open_file(source, &home.join(path), config)?,

@@ -38,7 +38,7 @@ pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
 
 fn receipt(cycle: u64, live: &Live, attempt: &Attempt, mixed_seconds: Option<f64>) -> Result<Receipt, Problem> {
     let Some(verdict) = attempt.verdict.clone() else {
-        return Err(Problem::internal(format!("attempt {} is live and has no verdict; run `bgp status`", attempt.id())));
+        return Err(Problem::internal(format!("attempt {} is live and has no verdict; restore attempts/ from a backup", attempt.id())));
     };
     let mut steps: Vec<_> = attempt.steps.iter().filter_map(|(name, step)| Some((step.finished_at?, name, step))).collect();
     steps.sort_by_key(|(finished, name, _)| (*finished, *name));

@@ -27,6 +27,10 @@ pub fn with_service_routes(title: &str, routes: OpenApiRouter) -> Router {
     let (router, mut description) = routes.split_for_parts();
     title.clone_into(&mut description.info.title);
     env!("CARGO_PKG_VERSION").clone_into(&mut description.info.version);
+    // What the router library says of itself is not about this service.
+    description.info.description = None;
+    description.info.contact = None;
+    description.info.license = None;
     router
         .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
         .route("/openapi.json", get(async move || Json(description)))

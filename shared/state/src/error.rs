@@ -7,7 +7,7 @@ use wap::{AttemptId, Ended, Refused};
 pub enum Error {
     #[error("there is no attempt {id}; `bgp status` lists the attempts")]
     NoAttempt { id: AttemptId },
-    #[error("{key} is missing from the store; restore it from a backup, `bgp doctor` says what depends on it")]
+    #[error("{key} is missing from the store; restore it from a backup")]
     Missing { key: String },
     /// The attempt is over. A run may begin a new one.
     #[error("attempt {id} is over: {}; begin a new one", ended.detail)]

@@ -115,7 +115,7 @@ pub enum Refused {
     #[error("attempt {attempt} may not commit: {holder}; start a new run")]
     NotBuilding { attempt: AttemptId, holder: String },
     #[error(
-        "publishing would drop the live view {view}; run `bgp retire {view}` first if that is meant, or restore its model"
+        "publishing would drop the live view {view}, which readers may use; restore its model, or keep it under dbt.publish"
     )]
     ViewMissing { view: Identifier },
     #[error(

@@ -1,6 +1,6 @@
 //! Extraction from small sources, read back by DuckDB.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fixture;
 mod lake;

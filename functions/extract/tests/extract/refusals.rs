@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use state::State;
-use store::{Error, Folder, Generation, Object, ObjectMeta, ObjectStore, Precondition, Upload};
+use store::{Error, FileLock, Folder, Generation, LockMode, Object, ObjectMeta, ObjectStore, Precondition, Upload};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 
 use crate::fixture::Fixture;
 
@@ -133,7 +135,7 @@ async fn a_value_that_does_not_fit_found_after_objects_were_stored() {
 async fn a_store_that_fails_in_the_middle() {
     let mut fixture = Fixture::new(ROWS, TABLE);
     let folder = Folder::open(fixture.home.path().join("bucket")).unwrap();
-    fixture.state = State::new(Arc::new(FullStore(folder)), Duration::from_secs(60));
+    fixture.state = State::new(Arc::new(FaultyStore { folder, fault: Fault::Full }), Duration::from_secs(60));
     let found = fixture.refusal("2025-08-01").await;
     let expected =
         "Unavailable: the lake could not be read or written: the store failed while writing lake/t/2025-08-01/";
@@ -141,41 +143,76 @@ async fn a_store_that_fails_in_the_middle() {
     nothing_is_left(&fixture).await;
 }
 
-/// A folder with room for three objects.
+#[tokio::test]
+async fn a_caller_that_goes_away_in_the_middle_stops_the_reader() {
+    // More than fits between the reader and the store.
+    let sql = "CREATE TABLE t AS SELECT range AS id, TIMESTAMP '2025-08-01 12:00:00' AS at FROM range(3000000) ORDER BY hash(id)";
+    let mut fixture = Fixture::new(sql, TABLE);
+    let folder = Folder::open(fixture.home.path().join("bucket")).unwrap();
+    let reached = Arc::new(Notify::new());
+    let fault = Fault::Hang(reached.clone());
+    fixture.state = State::new(Arc::new(FaultyStore { folder, fault }), Duration::from_secs(60));
+    tokio::select! {
+        outcome = fixture.all("2025-08-01") => panic!("{outcome:?}"),
+        () = reached.notified() => {}
+    }
+    let mut lock = fixture.source_path().into_os_string();
+    lock.push(".lock");
+    let waited = spawn_blocking(move || FileLock::acquire(lock.as_ref(), LockMode::Exclusive, Duration::from_secs(30)));
+    assert!(waited.await.unwrap().is_ok(), "the reader goes on");
+    assert!(!fixture.keys().await.iter().any(|key| key.starts_with("manifests/")));
+}
+
+/// A folder that fails at the fourth object of an upload.
 #[derive(Debug)]
-struct FullStore(Folder);
+struct FaultyStore {
+    folder: Folder,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum Fault {
+    /// There is no room left.
+    Full,
+    /// It never answers; whoever waits for that moment is told.
+    Hang(Arc<Notify>),
+}
 
 #[async_trait]
-impl ObjectStore for FullStore {
+impl ObjectStore for FaultyStore {
     async fn get(&self, key: &str) -> Result<Object, Error> {
-        self.0.get(key).await
+        self.folder.get(key).await
     }
 
     async fn head(&self, key: &str) -> Result<ObjectMeta, Error> {
-        self.0.head(key).await
+        self.folder.head(key).await
     }
 
     async fn put(&self, key: &str, content: Bytes, precondition: Precondition) -> Result<Generation, Error> {
-        self.0.put(key, content, precondition).await
+        self.folder.put(key, content, precondition).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, Error> {
         if key.ends_with("00003.parquet") {
+            if let Fault::Hang(reached) = &self.fault {
+                reached.notify_one();
+                std::future::pending::<()>().await;
+            }
             let source = std::io::ErrorKind::StorageFull.into();
             return Err(Error::Unavailable { action: "writing", key: key.to_owned(), source });
         }
-        self.0.upload(key).await
+        self.folder.upload(key).await
     }
 
     async fn delete(&self, key: &str, precondition: Precondition) -> Result<(), Error> {
-        self.0.delete(key, precondition).await
+        self.folder.delete(key, precondition).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, Error> {
-        self.0.list(prefix).await
+        self.folder.list(prefix).await
     }
 
     fn local_path(&self, key: &str) -> Option<PathBuf> {
-        self.0.local_path(key)
+        self.folder.local_path(key)
     }
 }

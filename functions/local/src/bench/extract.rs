@@ -70,10 +70,10 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
         let lake = folder.join(format!("lake-{run}"));
         let started = Instant::now();
         let manifest = runtime.block_on(extract(&pipeline, folder, &lake))?;
-        let extracted = started.elapsed();
+        let whole = started.elapsed();
         // Before the first copy, whose memory would count as well.
         peak = peak.or_else(peak_bytes);
-        let copied = copy(folder)?;
+        let bare = copy(folder)?;
         if manifest.rows != rows {
             return Err(format!("{} of {rows} rows were extracted", manifest.rows).into());
         }
@@ -81,8 +81,8 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
         fs::remove_dir_all(&lake)?;
         // The first run of each warms the caches.
         if run > 0 {
-            extracts.push(extracted);
-            copies.push(copied);
+            extracts.push(whole);
+            copies.push(bare);
         }
     }
     let (extracts, copies) = (median(extracts), median(copies));

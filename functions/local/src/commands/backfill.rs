@@ -16,15 +16,28 @@ pub(crate) async fn backfill(config: &Config, options: &BackfillOptions) -> Resu
     let days = engine.platform.pipeline.days();
     let (from, to) = (days.parse(options.from.as_str())?, days.parse(options.to.as_str())?);
     let mut results: Vec<Value> = Vec::new();
+    let mut failed = None;
     for partition in days.range(&from, &to)? {
         let is_last = partition == to;
         let mut argument = json!({"partition": partition});
         if options.cycle_per == CyclePer::All && !is_last {
             argument["until"] = "load".into();
         }
-        results.push(daily(&engine, argument, partition.as_str()).await?);
+        match daily(&engine, argument, partition.as_str()).await {
+            Ok(result) => results.push(result),
+            Err(failure) => {
+                failed = Some(failure);
+                break;
+            }
+        }
     }
     engine.stop().await;
+    // What was done is said in either case; the same command goes on from there.
+    report(&results, options)?;
+    failed.map_or(Ok(()), Err)
+}
+
+fn report(results: &[Value], options: &BackfillOptions) -> Result<(), Failure> {
     if options.json {
         return output::json(&results);
     }

@@ -87,6 +87,12 @@ fn sentence(result: &Value) -> String {
             text("views")
         ),
         Some("already_published") => format!("already published: cycle {} ({})", text("cycle"), text("slot")),
+        Some("stopped") if result["attempt"].is_string() && !is_audited(result) => format!(
+            "stopped after {}: cycle {} was begun in {}; the next run goes on with it",
+            text("after"),
+            text("cycle"),
+            text("slot")
+        ),
         Some("stopped") if result["attempt"].is_string() => format!(
             "stopped after {}: cycle {} waits in {}; publish it with: bgp publish {}",
             text("after"),
@@ -112,6 +118,11 @@ fn sentence(result: &Value) -> String {
         }
     }
     sentence
+}
+
+/// Whether a run that stopped had its audit behind it.
+fn is_audited(result: &Value) -> bool {
+    matches!(result["after"].as_str(), Some("audit" | "publish"))
 }
 
 /// Why a run failed: the audit's findings with their samples, or the function's own words.
