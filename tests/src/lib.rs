@@ -1,6 +1,12 @@
 //! What the end-to-end tests share: a pipeline in a folder of its own, driven by the `bgp` program as people drive it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "this crate is tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    reason = "this crate is tests"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! Cycles: that they do what is needed and nothing more, in whatever order partitions come.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use end_to_end::{Sandbox, copy_folder, replaced, repository};
 
 #[test]

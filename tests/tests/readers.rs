@@ -1,7 +1,5 @@
 //! Readers are never interrupted and never see a mixture.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::process::{Command, Stdio};
 
 use end_to_end::{Sandbox, python};

@@ -10,9 +10,7 @@ use service::{Body, Platform, Problem, ProjectPlan, detached};
 use state::State;
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
-use wap::{
-    Attempt, AttemptId, EndReason, Refusal, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions,
-};
+use wap::{Attempt, AttemptId, EndReason, Refusal, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
 use warehouse::{Place, Publication, PublishedView};
 
 use crate::{publication, reconcile, rules, tests};
@@ -50,7 +48,8 @@ pub(crate) async fn audit(
 ) -> Result<Json<Audited>, Problem> {
     detached(async move {
         let plan = platform.project_plan().await?;
-        let outcome = platform.state.step(&request.attempt, "audit", judge(&platform, &request.attempt, &plan)).await?;
+        let outcome =
+            platform.state.step(&request.attempt, "audit", Box::pin(judge(&platform, &request.attempt, &plan))).await?;
         settle(&platform.state, &request.attempt, &outcome).await?;
         Ok(outcome)
     })
@@ -120,14 +119,11 @@ async fn settle(state: &State, id: &AttemptId, outcome: &Audited) -> Result<(), 
         reason: outcome.reason.clone(),
         at: Timestamp::now(),
     };
-    let is_building = |record: &wap::Deployment| {
-        record.building.as_ref().is_some_and(|building| &building.slot.attempt == id)
-    };
+    let is_building =
+        |record: &wap::Deployment| record.building.as_ref().is_some_and(|building| &building.slot.attempt == id);
     // An attempt that was overtaken has no say about the record any more.
     state
-        .update_record(|record| {
-            Ok(if is_building(&record) { record.refuse(refusal.clone()) } else { record })
-        })
+        .update_record(|record| Ok(if is_building(&record) { record.refuse(refusal.clone()) } else { record }))
         .await?;
     state
         .update_attempt(id, |attempt: &Attempt| {
@@ -188,8 +184,8 @@ async fn newest_column(
     let Some(unit) = node.and_then(|(_, node)| node.touched.as_ref()).map(|touched| touched.unit.clone()) else {
         return Ok(None);
     };
-    let columns =
-        platform.warehouse.columns(&attempt.slot, view.schema.as_str(), view.relation.as_str()).await?;
-    let is_time = |data_type: &str| data_type == "DATE" || data_type.starts_with("TIMESTAMP") || data_type == "DATETIME";
+    let columns = platform.warehouse.columns(&attempt.slot, view.schema.as_str(), view.relation.as_str()).await?;
+    let is_time =
+        |data_type: &str| data_type == "DATE" || data_type.starts_with("TIMESTAMP") || data_type == "DATETIME";
     Ok(columns.into_iter().find(|(name, data_type)| *name == unit && is_time(data_type)).map(|(name, _)| name))
 }

@@ -68,7 +68,7 @@ async fn lake_and_raw(
             }
         }
     }
-    Ok(judged("lake_equals_raw", table.name.as_str(), differences))
+    Ok(judged("lake_equals_raw", table.name.as_str(), &differences))
 }
 
 /// The latest state of every key that the changed partitions name, in `raw` and in the model.
@@ -135,10 +135,10 @@ async fn raw_and_mart(
     } else {
         differences.push("the comparison gave no answer".to_owned());
     }
-    Ok(judged(&format!("raw_equals_{}", reconcile.model), table.name.as_str(), differences))
+    Ok(judged(&format!("raw_equals_{}", reconcile.model), table.name.as_str(), &differences))
 }
 
-fn judged(rule: &str, subject: &str, differences: Vec<String>) -> RuleOutcome {
+fn judged(rule: &str, subject: &str, differences: &[String]) -> RuleOutcome {
     let status = if differences.is_empty() { RuleStatus::Passed } else { RuleStatus::Failed };
     RuleOutcome {
         rule: rule.to_owned(),

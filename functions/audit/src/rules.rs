@@ -55,7 +55,8 @@ fn volume(rule: &Rule, tables: &[TableAudit], max_change_ratio: f64) -> Finding 
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
     let change = (table.rows as f64 - before as f64).abs() / before as f64;
     (change > max_change_ratio).then(|| {
-        let detail = format!("{before} rows before, {} now: a change of {change:.2}, allowed is {max_change_ratio}", table.rows);
+        let detail =
+            format!("{before} rows before, {} now: a change of {change:.2}, allowed is {max_change_ratio}", table.rows);
         (detail, Vec::new())
     })
 }

@@ -60,7 +60,12 @@ async fn outcome(
     };
     let subject = test.tested_nodes.first().map_or_else(
         || "the project".to_owned(),
-        |id| plan.project.nodes.get(id).map_or_else(|| id.rsplit('.').next().unwrap_or(id).to_owned(), |node| node.name.clone()),
+        |id| {
+            plan.project
+                .nodes
+                .get(id)
+                .map_or_else(|| id.rsplit('.').next().unwrap_or(id).to_owned(), |node| node.name.clone())
+        },
     );
     let detail = match test.status {
         TestStatus::Pass => String::new(),

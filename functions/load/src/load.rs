@@ -71,12 +71,8 @@ async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem
     }
     check_contract(table, &manifest)?;
     platform.warehouse.load(table, &manifest).await?;
-    let step = LedgerStep {
-        digest: loaded.digest.clone(),
-        rows: loaded.rows,
-        bytes: loaded.bytes,
-        at: Timestamp::now(),
-    };
+    let step =
+        LedgerStep { digest: loaded.digest.clone(), rows: loaded.rows, bytes: loaded.bytes, at: Timestamp::now() };
     platform.state.update_ledger(&table.name, &request.partition, |entry| entry.loaded = Some(step.clone())).await?;
     tracing::info!(table = %table.name, partition = %request.partition, rows = loaded.rows, "loaded");
     Ok(loaded)
@@ -91,11 +87,11 @@ fn check_contract(table: &Table, manifest: &Manifest) -> Result<(), Problem> {
             None if column.mode == Mode::Required => {
                 differences.push(format!("{} ({contract}) is missing", column.name));
             }
-            None => {}
             Some(found) if found.data_type != contract => {
-                differences.push(format!("{} is {contract} in the contract and {} in the lake", column.name, found.data_type));
+                differences
+                    .push(format!("{} is {contract} in the contract and {} in the lake", column.name, found.data_type));
             }
-            Some(_) => {}
+            None | Some(_) => {}
         }
     }
     for found in &manifest.columns {

@@ -129,8 +129,13 @@ enum AtWork {
     /// This run began it: the request came twice.
     Me,
     /// Whoever it was is gone. An attempt that was left between two steps can be gone on with.
-    Nobody { is_resumable: bool },
-    Other { holder: String, heartbeat: Duration },
+    Nobody {
+        is_resumable: bool,
+    },
+    Other {
+        holder: String,
+        heartbeat: Duration,
+    },
 }
 
 async fn at_work(state: &State, building: &Building, run: &RunId) -> Result<AtWork, Problem> {

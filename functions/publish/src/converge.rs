@@ -38,9 +38,13 @@ pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
 
 fn receipt(cycle: u64, live: &Live, attempt: &Attempt, mixed_seconds: Option<f64>) -> Result<Receipt, Problem> {
     let Some(verdict) = attempt.verdict.clone() else {
-        return Err(Problem::internal(format!("attempt {} is live and has no verdict; restore attempts/ from a backup", attempt.id())));
+        return Err(Problem::internal(format!(
+            "attempt {} is live and has no verdict; restore attempts/ from a backup",
+            attempt.id()
+        )));
     };
-    let mut steps: Vec<_> = attempt.steps.iter().filter_map(|(name, step)| Some((step.finished_at?, name, step))).collect();
+    let mut steps: Vec<_> =
+        attempt.steps.iter().filter_map(|(name, step)| Some((step.finished_at?, name, step))).collect();
     steps.sort_by_key(|(finished, name, _)| (*finished, *name));
     Ok(Receipt {
         version: RECEIPT_VERSION,
@@ -84,7 +88,9 @@ impl Desired for FromRecord<'_> {
             self.platform.store.get_json::<Publication>(&key).await.map_err(|error| unreadable(error.into()))?;
         match publication {
             Some((publication, _)) => Ok(Some((live.slot, publication))),
-            None => Err(warehouse::Error::internal(format!("{key} is missing from the store; restore it from a backup"))),
+            None => {
+                Err(warehouse::Error::internal(format!("{key} is missing from the store; restore it from a backup")))
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) enum Outcome {
 
 /// What is kept of a run.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Run {
+pub(crate) struct Closed {
     #[schema(value_type = String)]
     run: RunId,
     #[schema(value_type = Option<String>)]
@@ -52,15 +52,15 @@ pub(crate) struct Run {
 }
 
 /// Closes a run: an attempt that failed loses its right to commit, and nobody has to wait for its heartbeat to stop.
-#[utoipa::path(post, path = "/finish", request_body = FinishRequest, responses((status = 200, body = Run)))]
+#[utoipa::path(post, path = "/finish", request_body = FinishRequest, responses((status = 200, body = Closed)))]
 pub(crate) async fn finish(
     Extension(platform): Extension<Platform>,
     Body(request): Body<FinishRequest>,
-) -> Result<Json<Run>, Problem> {
+) -> Result<Json<Closed>, Problem> {
     detached(run(platform, request)).await.map(Json)
 }
 
-async fn run(platform: Platform, request: FinishRequest) -> Result<Run, Problem> {
+async fn run(platform: Platform, request: FinishRequest) -> Result<Closed, Problem> {
     if let Some(id) = &request.attempt {
         if request.outcome == Outcome::Failed {
             let reason = request.reason.as_deref().unwrap_or("the run failed");
@@ -68,7 +68,7 @@ async fn run(platform: Platform, request: FinishRequest) -> Result<Run, Problem>
         }
         platform.state.release_lease(id).await?;
     }
-    let run = Run {
+    let run = Closed {
         run: request.run,
         attempt: request.attempt,
         outcome: request.outcome,

@@ -39,11 +39,9 @@ pub(crate) async fn prepare(
     Extension(platform): Extension<Platform>,
     Body(request): Body<PrepareRequest>,
 ) -> Result<Json<Prepared>, Problem> {
-    detached(async move {
-        platform.state.step(&request.attempt, "prepare", run(&platform, &request.attempt)).await
-    })
-    .await
-    .map(Json)
+    detached(async move { platform.state.step(&request.attempt, "prepare", run(&platform, &request.attempt)).await })
+        .await
+        .map(Json)
 }
 
 async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
@@ -88,9 +86,9 @@ async fn manifests(
     table: &Table,
     wanted: Vec<(PartitionKey, Digest)>,
 ) -> Result<Vec<Manifest>, Problem> {
-    let reads = wanted.into_iter().map(|(partition, digest)| async move {
-        platform.state.manifest(&table.name, &partition, &digest).await
-    });
+    let reads = wanted
+        .into_iter()
+        .map(|(partition, digest)| async move { platform.state.manifest(&table.name, &partition, &digest).await });
     Ok(stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?)
 }
 

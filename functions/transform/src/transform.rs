@@ -49,7 +49,11 @@ async fn run(platform: Platform, request: TransformRequest) -> Result<Transforme
     let plan = platform.project_plan().await?;
     let Some(layer) = plan.layers.iter().find(|layer| layer.name == request.layer) else {
         let known: Vec<&str> = plan.layers.iter().map(|layer| layer.name.as_str()).collect();
-        return Err(Problem::rejected(format!("there is no layer {:?}; there are {}", request.layer, known.join(", "))));
+        return Err(Problem::rejected(format!(
+            "there is no layer {:?}; there are {}",
+            request.layer,
+            known.join(", ")
+        )));
     };
     let step = format!("transform.{}", request.layer);
     platform.state.step(&request.attempt, &step, build(&platform, &request.attempt, &plan, layer)).await

@@ -36,7 +36,7 @@ impl Platform {
         let pipeline = Arc::new(Pipeline::read(&config.pipeline_file)?);
         let home = absolute(&config.home)?;
         let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(home.join("bucket"))?);
-        let embedded = Arc::new(DuckDb::open(home.join("warehouse"), store.clone(), pipeline.live.dataset.as_str())?);
+        let embedded = Arc::new(DuckDb::open(&home.join("warehouse"), store.clone(), pipeline.live.dataset.as_str())?);
         let lease = config.lease.unwrap_or(Duration::from_secs(pipeline.lease_seconds.into()));
         let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut settings = dbt::Settings::new(

@@ -107,7 +107,8 @@ impl Platform {
             position.insert(&node.id, index);
         }
         for node in relations() {
-            let late = node.parents.iter().find(|parent| position.get(parent.as_str()) > position.get(node.id.as_str()));
+            let late =
+                node.parents.iter().find(|parent| position.get(parent.as_str()) > position.get(node.id.as_str()));
             if let Some(late) = late {
                 return Err(Problem::rejected(format!(
                     "{} reads {late}, which is in a later layer; move one of them, or change the order of dbt.layers",

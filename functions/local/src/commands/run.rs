@@ -14,6 +14,9 @@ use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
 
+/// What the workflow takes as its argument.
+const KNOWN: [&str; 4] = ["partition", "until", "tables", "corrupt"];
+
 /// Runs a workflow and says what came of it.
 pub(crate) async fn run(config: &Config, options: &RunOptions) -> Result<(), Failure> {
     let WorkflowName::Daily = options.workflow;
@@ -58,7 +61,6 @@ fn argument(options: &RunOptions) -> Result<Value, Failure> {
             Err(error) => return Err(Failure::new(format!("--data is not JSON: {error}"))),
         },
     };
-    const KNOWN: [&str; 4] = ["partition", "until", "tables", "corrupt"];
     if let Some(unknown) = argument.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(Failure::new(format!("--data has the unknown key {unknown:?}; it takes {}", KNOWN.join(", "))));
     }

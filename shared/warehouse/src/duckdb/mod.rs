@@ -39,9 +39,9 @@ pub struct DuckDb {
 impl DuckDb {
     /// Opens (or makes) the folder. `store` holds the lake and must be readable as files; `live_schema` is the schema
     /// that published views are in.
-    pub fn open(folder: PathBuf, store: Arc<dyn ObjectStore>, live_schema: &str) -> Result<Self, Error> {
+    pub fn open(folder: &Path, store: Arc<dyn ObjectStore>, live_schema: &str) -> Result<Self, Error> {
         let shown = folder.display().to_string();
-        std::fs::create_dir_all(&folder).map_err(Error::io(format!("making the folder {shown}")))?;
+        std::fs::create_dir_all(folder).map_err(Error::io(format!("making the folder {shown}")))?;
         let folder = folder.canonicalize().map_err(Error::io(format!("resolving the folder {shown}")))?;
         Ok(Self { folder: folder.into(), store, live_schema: live_schema.to_owned() })
     }
