@@ -279,3 +279,34 @@ pub fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Pseudo-random numbers from a seed that a failing test prints.
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// From the clock.
+    pub fn new() -> Self {
+        let nanoseconds = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let seed = u64::try_from(nanoseconds & u128::from(u64::MAX)).unwrap();
+        println!("seed {seed}");
+        Self(seed)
+    }
+
+    /// A number from 0 to `below` - 1.
+    pub fn below(&mut self, below: usize) -> usize {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^= value >> 31;
+        usize::try_from(value % below as u64).unwrap()
+    }
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,6 +1,6 @@
 //! Cycles: that they do what is needed and nothing more, in whatever order partitions come.
 
-use end_to_end::{Sandbox, copy_folder, replaced, repository};
+use end_to_end::{Random, Sandbox, copy_folder, is_full, replaced, repository};
 
 #[test]
 fn a_day_again_changes_nothing() {
@@ -15,18 +15,72 @@ fn a_day_again_changes_nothing() {
 
 #[test]
 fn any_order_with_repeats_gives_the_tables_of_the_ordered_run() {
+    let (days, permutations) = if is_full() { (10, 5) } else { (4, 1) };
+    let day = |number: usize| format!("2025-08-{number:02}");
+    let range = ["--from", "2025-08-01", "--to", &day(days)];
     let ordered = Sandbox::retail();
-    ordered.run(&["backfill", "--from", "2025-08-01", "--to", "2025-08-04"]).ok();
+    ordered.run(&[&["backfill"], &range[..]].concat()).ok();
     let expected = ordered.digest();
-    let shuffled = Sandbox::retail();
-    for day in ["2025-08-03", "2025-08-01", "2025-08-03", "2025-08-04", "2025-08-02"] {
-        shuffled.day(day);
-    }
-    assert_eq!(shuffled.digest(), expected);
     let at_once = Sandbox::retail();
-    at_once.run(&["backfill", "--from", "2025-08-01", "--to", "2025-08-04", "--cycle-per", "all"]).ok();
+    at_once.run(&[&["backfill"], &range[..], &["--cycle-per", "all"]].concat()).ok();
     assert_eq!(at_once.cycle(), 1);
     assert_eq!(at_once.digest(), expected);
+
+    let mut random = Random::new();
+    for _ in 0..permutations {
+        let shuffled = Sandbox::retail();
+        let mut left: Vec<usize> = (1..=days).collect();
+        let mut order = Vec::new();
+        while !left.is_empty() {
+            let next = left.remove(random.below(left.len()));
+            order.push(next);
+            if random.below(3) == 0 {
+                // Again, or an earlier one again.
+                order.push(order[random.below(order.len())]);
+            }
+        }
+        println!("order {order:?}");
+        for number in order {
+            shuffled.day(&day(number));
+        }
+        assert_eq!(shuffled.digest(), expected);
+    }
+}
+
+#[test]
+fn a_changed_table_rebuilds_what_reads_it_and_nothing_else() {
+    let sandbox = Sandbox::retail();
+    sandbox.day("2025-08-01");
+    let before = sandbox.digest();
+    let text = std::fs::read_to_string(sandbox.config()).unwrap();
+    // Descriptions decide nothing; a column that has to be there from now on does.
+    let described = replaced(
+        &text,
+        "description: Ways to buy. Too small for a log, so it is read whole.",
+        "description: Ways to buy.",
+    );
+    std::fs::write(sandbox.config(), &described).unwrap();
+    assert_eq!(sandbox.day("2025-08-01")["outcome"], "already_published");
+    let column = "{name: name, type: string, description: As readers see it.}";
+    let stricter = replaced(&described, column, "{name: name, type: string, mode: required}");
+    std::fs::write(sandbox.config(), stricter).unwrap();
+    assert_eq!(sandbox.day("2025-08-01")["outcome"], "published");
+    let built = built(&sandbox, "build");
+    assert_eq!(built, self::built(&sandbox, "full"));
+    assert!(built.iter().any(|name| name == "dim_channels"), "{built:?}");
+    assert!(!built.iter().any(|name| name == "fct_sales" || name == "dim_customers"), "{built:?}");
+    assert_eq!(sandbox.digest(), before);
+}
+
+/// Names of the models that the live cycle built (`build`), or rebuilt in full (`full`).
+fn built(sandbox: &Sandbox, what: &str) -> Vec<String> {
+    let receipt = sandbox.run(&["receipt", "--json"]).ok().json();
+    receipt["work"][what]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|id| Some(id.as_str()?.rsplit('.').next()?.to_owned()))
+        .collect()
 }
 
 #[test]
@@ -44,13 +98,10 @@ fn an_edited_model_is_rebuilt_with_its_descendants_and_nothing_else() {
     std::fs::write(&model, format!("{text}\n-- edited\n")).unwrap();
     let result = sandbox.day("2025-08-01");
     assert_eq!(result["outcome"], "published", "{result}");
-    let receipt = sandbox.run(&["receipt", "--json"]).ok().json();
-    let names = |list: &serde_json::Value| -> Vec<String> {
-        list.as_array().unwrap().iter().map(|id| id.as_str().unwrap().rsplit('.').next().unwrap().to_owned()).collect()
-    };
-    assert_eq!(names(&receipt["work"]["build"]), names(&receipt["work"]["full"]));
-    assert!(names(&receipt["work"]["build"]).contains(&"fct_transactions".to_owned()));
-    assert!(!names(&receipt["work"]["build"]).contains(&"fct_sales".to_owned()));
+    let built = built(&sandbox, "build");
+    assert_eq!(built, self::built(&sandbox, "full"));
+    assert!(built.iter().any(|name| name == "fct_transactions"), "{built:?}");
+    assert!(!built.iter().any(|name| name == "fct_sales"), "{built:?}");
     assert_eq!(sandbox.digest(), before);
     assert_eq!(sandbox.day("2025-08-01")["outcome"], "already_published");
 }

@@ -4,28 +4,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Sandbox, building, is_full};
-
-/// Pseudo-random waits from a seed that a failing test prints.
-struct Moments(u64);
-
-impl Moments {
-    fn new() -> Self {
-        let seed = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() & u128::from(u64::MAX)).unwrap();
-        println!("seed {seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self, most: Duration) -> Duration {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^= value >> 31;
-        Duration::from_millis(value % u64::try_from(most.as_millis()).unwrap())
-    }
-}
+use end_to_end::{Random, Sandbox, building, is_full};
 
 #[test]
 fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
@@ -35,10 +14,10 @@ fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
     undisturbed.run(&backfill).ok();
 
     let sandbox = Sandbox::retail();
-    let mut moments = Moments::new();
+    let mut random = Random::new();
     for _ in 0..kills {
         let mut running = sandbox.start(&backfill);
-        std::thread::sleep(moments.next(Duration::from_secs(14)));
+        std::thread::sleep(Duration::from_millis(random.below(14_000) as u64));
         if running.has_ended() {
             running.wait().ok();
             break;

@@ -30,8 +30,11 @@ const COLUMN_MEMORY: usize = 256 << 10;
 /// Workers that encode; more would wait for the source.
 const MOST_WORKERS: usize = 3;
 
-/// Batches travel to the workers in bundles: each is small, and a worker's row group is better of neighbours.
+/// Batches travel to the workers in bundles: each is small, and a row group of neighbours compresses better.
 const BUNDLE_ROWS: usize = 16 * 2048;
+
+/// Bundles that may wait for a worker, so that nobody idles when the source or a worker pauses.
+const WAITING_BUNDLES: usize = 2;
 
 /// A bundle of large values is sent off earlier.
 const BUNDLE_BYTES: usize = 4 << 20;
@@ -52,7 +55,7 @@ pub(crate) fn encode(
 ) -> Result<Written, Error> {
     let objects = Mutex::new(Objects::new(format, pieces));
     let mut written = Written { digest: format.digest()?, sums: sums.clone() };
-    let (bundles, queue) = sync_channel(1);
+    let (bundles, queue) = sync_channel(WAITING_BUNDLES);
     let queue = Queue(Mutex::new(Some(queue)));
     let workers = thread::available_parallelism().map_or(2, usize::from).min(MOST_WORKERS);
     thread::scope(|scope| {

@@ -99,7 +99,8 @@ impl Observer for Progress {
         self.show(&state);
     }
 
-    fn retrying(&self, place: Place<'_>, attempt: u64, delay: Duration) {
-        eprintln!("\n{}: {} did not answer; retry {attempt} in {:.0} s", self.label, place.step, delay.as_secs_f64());
+    fn retrying(&self, _: Place<'_>, attempt: u64, delay: Duration) {
+        let start = if self.is_live { "\r\x1b[2K" } else { "" };
+        eprintln!("{start}{}: a function is unavailable; retry {attempt} in {:.0} s", self.label, delay.as_secs_f64());
     }
 }

@@ -3,6 +3,8 @@
 //! The trait is cut for BigQuery: every call is a job that may take long and may be repeated after an unknown outcome,
 //! nothing is transactional across tables, and views are re-pointed one by one. Where DuckDB can do more it simply does.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 #[cfg(feature = "duckdb")]
 mod duckdb;
 mod error;

@@ -277,3 +277,6 @@ impl Warehouse for DuckDb {
         self.blocking(move |_| files::remove(&file)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use std::fs;
+
+use async_trait::async_trait;
+use store::Folder;
+use wap::{LAKE_VERSION, ManifestColumn, ManifestObject, PartitionKey};
+
+use super::*;
+use crate::contract::Fixture;
+
+struct Embedded {
+    warehouse: DuckDb,
+    store: Arc<dyn ObjectStore>,
+    _folder: tempfile::TempDir,
+}
+
+fn fresh() -> Embedded {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(folder.path().join("bucket")).unwrap());
+    let warehouse = DuckDb::open(&folder.path().join("warehouse"), store.clone(), "live").unwrap();
+    Embedded { warehouse, store, _folder: folder }
+}
+
+crate::warehouse_contract!(contract, super::fresh());
+
+#[async_trait]
+impl Fixture for Embedded {
+    fn warehouse(&self) -> &dyn Warehouse {
+        &self.warehouse
+    }
+
+    async fn execute(&self, slot: &Slot, sql: &str) {
+        let file = self.warehouse.slot_file(slot);
+        let connection = Connection::open(file).unwrap();
+        connection.execute_batch(sql).unwrap();
+        connection.close().unwrap();
+    }
+
+    async fn extract(&self, table: &Table, partition: &PartitionKey, query: &str) -> Manifest {
+        let key = format!("lake/{}/{partition}/{}.parquet", table.name, Digest::of(query));
+        let path = self.store.local_path(&key).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(&format!(
+                "COPY (SELECT id, name, make_timestamp(0) AS at, '{partition}' AS _partition FROM ({query})) TO '{}' (FORMAT parquet)",
+                path.display()
+            ))
+            .unwrap();
+        let content = fs::read(&path).unwrap();
+        let column = |name: &str, data_type: &str| ManifestColumn {
+            name: wap::Identifier::new(name).unwrap(),
+            data_type: data_type.to_owned(),
+            nullable: true,
+        };
+        Manifest {
+            version: LAKE_VERSION,
+            table: table.name.clone(),
+            partition: partition.clone(),
+            window: None,
+            digest: Digest::of(query),
+            contract: table.contract_digest(),
+            rows: 1,
+            bytes: content.len() as u64,
+            columns: vec![column("id", "BIGINT"), column("name", "VARCHAR"), column("at", "TIMESTAMP WITH TIME ZONE")],
+            objects: vec![ManifestObject {
+                key,
+                generation: 1,
+                rows: 1,
+                bytes: content.len() as u64,
+                checksum: Digest::of(&content),
+            }],
+            sums: std::collections::BTreeMap::new(),
+        }
+    }
+
+    async fn damage(&self, manifest: &Manifest) {
+        let path = self.store.local_path(&manifest.objects[0].key).unwrap();
+        let mut content = fs::read(&path).unwrap();
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        fs::write(path, content).unwrap();
+    }
+
+    async fn truncate(&self, manifest: &Manifest) {
+        let path = self.store.local_path(&manifest.objects[0].key).unwrap();
+        let content = fs::read(&path).unwrap();
+        fs::write(path, &content[..content.len() - 10]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_write_ahead_log_beside_a_sealed_file_changes_its_fingerprint() {
+    let embedded = fresh();
+    let slot = Slot { color: wap::Color::Blue, cycle: 1, attempt: wap::AttemptId::new("attempta").unwrap() };
+    embedded.warehouse.create(&slot, None).await.unwrap();
+    embedded.execute(&slot, "CREATE TABLE t AS SELECT 1 AS one").await;
+    files::seal(&embedded.warehouse.slot_file(&slot)).unwrap();
+    let before = embedded.warehouse.fingerprint(&slot).await.unwrap();
+    let mut log = embedded.warehouse.slot_file(&slot).into_os_string();
+    log.push(".wal");
+    fs::write(log, "replayed by readers").unwrap();
+    assert_ne!(embedded.warehouse.fingerprint(&slot).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn the_link_is_relative_so_that_a_home_can_be_moved() {
+    let embedded = fresh();
+    let file = embedded.warehouse.file_of("blue_1_attempta");
+    fs::write(&file, "").unwrap();
+    assert!(files::point(&embedded.warehouse.published_file(), &file).unwrap());
+    assert_eq!(fs::read_link(embedded.warehouse.published_file()).unwrap(), Path::new("slot_blue_1_attempta.duckdb"));
+    assert!(!files::point(&embedded.warehouse.published_file(), &file).unwrap());
+}
