@@ -1,7 +1,5 @@
 //! Processes that are killed, stopped, and run at once.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::time::Duration;
 
 use end_to_end::{Random, Sandbox, building, is_full};
