@@ -69,6 +69,8 @@ fn commands_refuse_what_they_cannot_do_and_change_nothing() {
         (vec!["sql", "select * from live.nothing"], 1, "nothing"),
         (vec!["sql", "drop view live.dim_date"], 1, "refused"),
         (vec!["sql", "create table live.x (a int)"], 1, "refused"),
+        (vec!["sql", "copy (select 1) to 'stolen.csv'"], 1, "refused"),
+        (vec!["sql", "select * from read_text('/etc/hostname')"], 1, "refused"),
         (vec!["sql", "selec 1"], 1, "syntax"),
         (vec!["sql", "select 1", "--format", "xml"], 2, "csv"),
         (vec!["demo", "--days", "0"], 2, "1..=366"),

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbt::{Kind, Node};
 use service::{Platform, Problem, ProjectPlan};
 use wap::{Attempt, Deployment, Identifier, PartitionKey};
 use warehouse::{DeploymentRow, Publication, PublishedColumn, PublishedView};
+
+/// The view that every cycle has.
+const DEPLOYMENT: &str = "deployment";
 
 /// Builds the publication from the project's manifest and the columns that the tables have.
 pub(crate) async fn build(
@@ -18,11 +20,16 @@ pub(crate) async fn build(
     let inputs = platform.state.inputs(attempt.id()).await?;
     let mut views: BTreeMap<Identifier, PublishedView> = BTreeMap::new();
     for (id, node) in &plan.project.nodes {
-        if !is_published(node, &platform.pipeline.dbt.publish) {
+        if !platform.is_published(node) {
             continue;
         }
         let Some(schema) = schemas.get(id) else { continue };
         let relation = Identifier::new(node.alias.clone())?;
+        if relation.as_str().eq_ignore_ascii_case(DEPLOYMENT) {
+            return Err(Problem::rejected(format!(
+                "{id} would be published as {DEPLOYMENT}, the view that says which cycle is live; give it another alias"
+            )));
+        }
         let columns = platform.warehouse.columns(&attempt.slot, schema.as_str(), relation.as_str()).await?;
         if columns.is_empty() {
             return Err(Problem::internal(format!(
@@ -35,7 +42,12 @@ pub(crate) async fn build(
             .into_iter()
             .map(|(name, _)| {
                 let description = descriptions.get(&name.to_lowercase()).copied().unwrap_or_default().to_owned();
-                Ok(PublishedColumn { name: Identifier::new(name)?, description })
+                let name = Identifier::new(name.as_str()).map_err(|_| {
+                    Problem::rejected(format!(
+                        "column {name:?} of {id} can't be published; name it by letters, digits and underscores"
+                    ))
+                })?;
+                Ok(PublishedColumn { name, description })
             })
             .collect::<Result<Vec<_>, Problem>>()?;
         let view = PublishedView {
@@ -73,16 +85,4 @@ pub(crate) async fn build(
 fn newest_partition(partitions: &wap::InputMap) -> Option<PartitionKey> {
     let keys: BTreeSet<&PartitionKey> = partitions.values().flat_map(BTreeMap::keys).collect();
     keys.into_iter().filter(|key| key.as_str() != "all").max().cloned()
-}
-
-/// Whether readers see the node's table: its name or a folder above it is listed. Only tables are: a view would read
-/// the slot's inner relations on behalf of everybody who reads it.
-fn is_published(node: &Node, publish: &[String]) -> bool {
-    let is_table = matches!(node.kind, Kind::Model | Kind::Seed | Kind::Snapshot)
-        && !matches!(node.materialized.as_str(), "view" | "rowwise" | "ephemeral");
-    is_table && publish.iter().any(|entry| *entry == node.name || is_below(&node.path, entry))
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
 }

@@ -145,9 +145,19 @@ fn judged(rule: &str, subject: &str, differences: &[String]) -> RuleOutcome {
         subject: subject.to_owned(),
         status,
         failures: differences.len() as u64,
-        detail: differences.join("; "),
+        detail: shortened(differences),
         sample: Vec::new(),
     }
+}
+
+/// The first differences; a history that is wrong as a whole is not spelt out.
+fn shortened(differences: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = differences.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    if differences.len() > SHOWN {
+        text.push_str(&format!("; and {} more", differences.len() - SHOWN));
+    }
+    text
 }
 
 fn list<'a>(partitions: impl Iterator<Item = &'a PartitionKey>) -> String {
@@ -155,10 +165,25 @@ fn list<'a>(partitions: impl Iterator<Item = &'a PartitionKey>) -> String {
     partitions.map(|partition| format!("'{partition}'")).collect::<Vec<_>>().join(", ")
 }
 
+/// A number as text that equal numbers share, whatever their types' scales.
 fn number(value: &Value) -> String {
     match value {
         Value::Null => "0".to_owned(),
+        Value::String(text) if text.contains('.') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_decimals_of_two_scales_are_the_same_text() {
+        assert_eq!(number(&"1250.50".into()), number(&"1250.5000".into()));
+        assert_eq!(number(&"1250.00".into()), number(&1250.into()));
+        assert_eq!(number(&"0.00".into()), number(&Value::Null));
+        assert_eq!(number(&"100".into()), "100");
     }
 }

@@ -57,18 +57,18 @@ async fn plan(
     Body(request): Body<PlanRequest>,
 ) -> Result<Json<Plan>, Problem> {
     let pipeline = &platform.pipeline;
-    let days = pipeline.days();
+    let runs = pipeline.runs();
     let now = Timestamp::now();
     let partition = match &request.partition {
-        Some(text) => days.parse(text)?,
-        None => days
-            .previous(&days.partition_of(now)?)?
+        Some(text) => runs.parse_containing(text)?,
+        None => runs
+            .previous(&runs.partition_of(now)?)?
             .ok_or_else(|| Problem::rejected("no partition is over yet; name one with `partition`"))?,
     };
-    if !days.window(&partition)?.has_ended(now) {
+    if !runs.window(&partition)?.has_ended(now) {
         return Err(Problem::rejected(format!(
             "partition {partition} is not over yet; run it after {}",
-            days.window(&partition)?.end
+            runs.window(&partition)?.end
         )));
     }
     let wanted = request.tables.unwrap_or_default();

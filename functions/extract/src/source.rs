@@ -42,7 +42,7 @@ impl Session {
             .map_err(|error| refused(&format!("source {}", source.name), "opened", error))?;
         let session = match &source.kind {
             SourceKind::Duckdb { path } => Self::open_file(source, &home.join(path), config)?,
-            SourceKind::Sql { setup } => Self::open_setup(source, setup, config)?,
+            SourceKind::Sql { setup } => Self::open_setup(source, setup, home, config)?,
         };
         // Only some builds know time zones. Without them nothing reads a clock of another zone either.
         if let Err(error) = session.connection.execute_batch("SET TimeZone = 'UTC'") {
@@ -81,10 +81,13 @@ impl Session {
         Ok(Self { connection, shown, _lock: Some(lock) })
     }
 
-    fn open_setup(source: &Source, setup: &[String], config: Config) -> Result<Self, Error> {
+    fn open_setup(source: &Source, setup: &[String], home: &Path, config: Config) -> Result<Self, Error> {
         let shown = format!("source {}", source.name);
         let connection =
             Connection::open_in_memory_with_flags(config).map_err(|error| refused(&shown, "opened", error))?;
+        // Files are named relative to the home folder, as the path of a DuckDB file is.
+        let search = format!("SET file_search_path = {}", literal(&home.to_string_lossy()));
+        connection.execute_batch(&search).map_err(|error| refused(&shown, "opened", error))?;
         for (place, statement) in setup.iter().enumerate() {
             let doing = format!("set up (statement {} of sources.{}.setup)", place + 1, source.name);
             connection.execute_batch(statement).map_err(|error| refused(&shown, &doing, error))?;

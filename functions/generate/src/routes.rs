@@ -56,7 +56,7 @@ async fn generate_partition(
 ) -> Result<Json<Generated>, Problem> {
     let (file, settings) = sandbox(&platform)?;
     let corrupt = request.corrupt.as_deref().map(str::parse::<Corruption>).transpose()?;
-    let days = platform.pipeline.days();
+    let days = platform.pipeline.runs();
     let partition = days.parse(&request.partition)?;
     if days.is_future(&partition, Timestamp::now())? {
         return Err(Problem::rejected(format!("partition {partition} has not begun; generate one that has")));

@@ -26,7 +26,8 @@ impl<E: Error> From<E> for Failure {
         let mut source = error.source();
         while let Some(cause) = source {
             let cause_text = cause.to_string();
-            if !text.ends_with(&cause_text) {
+            // DuckDB gives every error the same number beneath its message.
+            if !text.ends_with(&cause_text) && !cause_text.starts_with("Error code ") {
                 text = format!("{text}: {cause_text}");
             }
             source = cause.source();

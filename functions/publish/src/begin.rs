@@ -81,9 +81,6 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
     let deadline = Instant::now() + state.lease() + GRACE;
     loop {
         let record = state.record().await?;
-        if record.live.is_some() {
-            complete(&platform).await?;
-        }
         let free = match &record.building {
             None => None,
             Some(building) => match at_work(state, building, &request.run).await? {
@@ -100,6 +97,9 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
                 }
             },
         };
+        if record.live.is_some() {
+            complete(&platform).await?;
+        }
         let planned = plan_cycle(&platform).await?;
         if planned.record != record {
             continue;

@@ -5,6 +5,7 @@ names one of COMMANDS. The answer is {"ok": ...} or {"error": {"kind": ..., "mes
 middle of a command too, when its standard input ends: that is how it dies with its parent and how a command is cancelled.
 """
 
+import gc
 import json
 import os
 import pickle
@@ -74,8 +75,9 @@ class Worker:
         self.patch()
 
     def patch(self):
-        """Three changes to dbt: what is selected is named by id, the project's own vars are noted when it is parsed, and
-        relations of the slot's own database are written without it, so that its views work under any alias."""
+        """Four changes to dbt: what is selected is named by id, the project's own vars are noted when it is parsed, seeds are
+        those of this folder, and relations of the slot's own database are written without it, so that its views work under
+        any alias."""
         from dbt.graph.selector import NodeSelector
         from dbt.parser.manifest import ManifestLoader
 
@@ -91,6 +93,18 @@ class Worker:
             original_init(self, root_project, all_projects, *arguments, **keywords)
 
         ManifestLoader.__init__ = init
+
+        original_read = ManifestLoader.read_manifest_for_partial_parse
+
+        def read(self):
+            manifest = original_read(self)
+            for node in manifest.nodes.values() if manifest else ():
+                # What was kept may be the parse of a copy of the project, whose seeds are not ours.
+                if node.resource_type == "seed" and node.package_name in self.all_projects:
+                    node.root_path = self.all_projects[node.package_name].project_root
+            return manifest
+
+        ManifestLoader.read_manifest_for_partial_parse = read
 
         if self.settings["target"] == "duckdb":
             from dbt.adapters.duckdb.relation import DuckDBRelation
@@ -110,6 +124,9 @@ class Worker:
         result = self.invoke(["parse", "--target-path", folder])
         self.manifest = result.result
         self.nodes = pickle.dumps((self.manifest.nodes, self.manifest.sources, self.manifest.unit_tests))
+        # A parsed project is a million objects that stay; looking through them again and again finds nothing.
+        gc.collect()
+        gc.freeze()
         return {"vars": self.vars, "versions": self.versions()}
 
     def run(self, place, nodes, full, vars):
@@ -118,7 +135,10 @@ class Worker:
             self.make_changes_schema(place)
         self.wanted = set(nodes)
         types = [part for kind in ("model", "seed", "snapshot") for part in ("--resource-type", kind)]
-        return self.command(["build", *types], place, vars, manifest)
+        answer = self.command(["build", *types], place, vars, manifest)
+        if self.settings["target"] == "duckdb":
+            self.check_reads(manifest, answer["results"])
+        return answer
 
     def test(self, place, tests, vars):
         manifest = self.place(place, [])
@@ -172,6 +192,47 @@ class Worker:
                     properties.pop(name, None)
         manifest.build_flat_graph()
         return manifest
+
+    def check_reads(self, manifest, results):
+        """Refuses relations that are named without ref or source: nobody follows them, so a model that reads one would be
+        left as it was when that changes."""
+        import duckdb
+
+        with duckdb.connect() as parser:
+
+            def tables(query):
+                # An alias stands behind its table's name.
+                return {name.partition(" AS ")[0] for name in parser.get_table_names(query, qualified=True)}
+
+            for result in results:
+                node = manifest.nodes.get(result["id"])
+                if node is None or not result["compiled"]:
+                    continue
+                known = set()
+                for relation in {str(node.relation_name)} | self.relations_read(manifest, node):
+                    known |= tables(f"from {relation}")
+                try:
+                    read = tables(result["compiled"])
+                except duckdb.Error:  # a query that only makes sense in the slot; dbt has run it there
+                    continue
+                unknown = sorted(name for name in read - known if not name.startswith("information_schema."))
+                if unknown:
+                    raise Problem(
+                        "rejected",
+                        f"{node.unique_id} reads {', '.join(unknown)} by name, so nobody knows when to build it again; "
+                        "use ref or source",
+                    )
+
+    def relations_read(self, manifest, node):
+        """Relations of the nodes and sources that a node reads, those behind ephemeral models too."""
+        found = set()
+        for parent in node.depends_on_nodes:
+            parent = manifest.nodes.get(parent) or manifest.sources.get(parent)
+            if parent is not None and getattr(parent, "is_ephemeral_model", False):
+                found |= self.relations_read(manifest, parent)
+            elif parent is not None and parent.relation_name:
+                found.add(str(parent.relation_name))
+        return found
 
     def database_of(self, place):
         from dbt.adapters.duckdb.credentials import DuckDBCredentials

@@ -21,6 +21,10 @@ use crate::names::{Word, quoted};
 /// Outside them either a key has no four digits or the end of a window cannot be written as an instant.
 const YEARS: RangeInclusive<i16> = 1..=9998;
 
+/// Of `YYYY-MM-DD` and `YYYY-MM`.
+const DAY_LENGTH: usize = 10;
+const MONTH_LENGTH: usize = 7;
+
 /// The length of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -173,6 +177,20 @@ impl Calendar {
         Ok(partition)
     }
 
+    /// Reads a partition as [`parse`](Self::parse) does, or a day as the partition that contains it.
+    pub fn parse_containing(&self, text: &str) -> Result<PartitionKey, Error> {
+        let day = PartitionKey::new(text).ok().filter(|key| key.as_str().len() == DAY_LENGTH);
+        match day {
+            Some(day) if self.granularity != Granularity::Day => {
+                let found = self.partitions_for(&day)?;
+                found.into_iter().next().ok_or_else(|| {
+                    Error::Rejected(format!("{day} is in no partition; the first begins on {}", self.start))
+                })
+            }
+            _ => self.parse(text),
+        }
+    }
+
     /// The partition after this one; `None` after `all` and at the end of the calendar (the year 9998).
     pub fn next(&self, partition: &PartitionKey) -> Result<Option<PartitionKey>, Error> {
         self.neighbour(partition, 1)
@@ -206,7 +224,13 @@ impl Calendar {
     /// This table's partitions that a run for a day or an hour concerns: the one that contains it, or all hours of the
     /// day. Empty before `start` and after `end`.
     pub fn partitions_for(&self, run: &PartitionKey) -> Result<Vec<PartitionKey>, Error> {
-        let (date, hour) = run_date(run)?;
+        let (date, hour) = match self.granularity {
+            // Where every table is monthly, runs are for months.
+            Granularity::Month | Granularity::All if run.as_str().len() == MONTH_LENGTH => {
+                (civil(run.as_str())?.date(), None)
+            }
+            _ => run_date(run)?,
+        };
         let hours = match (self.granularity, hour) {
             (Granularity::All, _) => return Ok(vec![PartitionKey::all()]),
             (Granularity::Hour, None) => 0..=23,

@@ -188,6 +188,9 @@ refusals! {
         "raw: {}" => "raw: {time_travel_hours: 60}",
         "shop.yaml:10: raw.time_travel_hours: 60 is not a number of whole days; accepted: 48, 72, 96, 120, 144, 168";
 
+    one_schema_for_models_and_readers:
+        "dbt: {" => "live: {dataset: Mart}\ndbt: {layers: [staging, mart], ",
+        "shop.yaml:33: live: the dataset of live is Mart, where models are built; readers need one of their own, such as live";
     one_dataset_for_raw_and_live:
         "raw: {}" => "raw: {dataset: live}",
         "shop.yaml:1: live: the datasets of raw and of live are both live; they must differ";

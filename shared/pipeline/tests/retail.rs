@@ -46,7 +46,7 @@ fn an_unknown_table_is_answered_with_the_nearest() {
 #[test]
 fn a_run_concerns_every_table_by_its_own_partition() {
     let pipeline = retail();
-    let run = pipeline.days().parse("2025-08-01").unwrap_or_else(|error| panic!("{error}"));
+    let run = pipeline.runs().parse("2025-08-01").unwrap_or_else(|error| panic!("{error}"));
     let concerned: Vec<String> = pipeline
         .tables_for(&run)
         .unwrap_or_else(|error| panic!("{error}"))
@@ -69,7 +69,26 @@ fn a_run_concerns_every_table_by_its_own_partition() {
 #[test]
 fn a_day_before_the_first_is_refused() {
     assert_eq!(
-        retail().days().parse("2025-07-31").unwrap_err().to_string(),
+        retail().runs().parse("2025-07-31").unwrap_err().to_string(),
         "partition 2025-07-31 is before 2025-08-01, the first one"
     );
+}
+
+#[test]
+fn runs_are_for_the_partitions_that_all_tables_have_in_common() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.yaml")).unwrap();
+    let pipeline = |text: &str| Pipeline::parse("pipeline.yaml", text).unwrap_or_else(|error| panic!("{error}"));
+    let months = text.replace("granularity: day", "granularity: month");
+    assert!(pipeline(&months).runs().parse("2025-09-30").is_ok(), "the sandbox has days");
+
+    let text = text.replace("sandbox: {source: retail, seed: 42, scale: 1.0}\n", "");
+    let monthly = pipeline(&text.replace("granularity: day", "granularity: month")).runs();
+    for run in ["2025-09", "2025-09-01", "2025-09-30"] {
+        assert_eq!(monthly.parse_containing(run).unwrap().as_str(), "2025-09");
+    }
+    assert!(monthly.parse_containing("2025-07-31").unwrap_err().to_string().contains("2025-08-01"));
+
+    let mixed = pipeline(&text.replacen("granularity: day", "granularity: month", 1)).runs();
+    assert_eq!(mixed.parse_containing("2025-09-30").unwrap().as_str(), "2025-09-30");
+    assert!(mixed.parse_containing("2025-09").is_err());
 }

@@ -85,7 +85,8 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
+        // DuckDB gives every error the same number beneath its message.
+        if !text.ends_with(&cause_text) && !cause_text.starts_with("Error code ") {
             text.push_str(": ");
             text.push_str(&cause_text);
         }

@@ -21,7 +21,7 @@ pub struct ProjectPlan {
     pub models: BTreeMap<String, Model>,
     /// In order of building.
     pub layers: Vec<Layer>,
-    /// Digest of all model digests: what `code` a cycle was built by.
+    /// Digest of everything that decides what a cycle is built and judged by.
     pub code: Digest,
 }
 
@@ -43,6 +43,7 @@ impl Platform {
             .map(|table| (table.name.as_str().to_owned(), table.contract_digest()))
             .collect();
         contracts.insert(PARTITIONS_TABLE.to_owned(), Digest::of(PARTITIONS_TABLE));
+        self.check_publish(&project)?;
         let digests = project.digests(&contracts)?;
         let mut models = BTreeMap::new();
         for (id, node) in &project.nodes {
@@ -57,10 +58,40 @@ impl Platform {
                 Model { digest: digest.clone(), parents, whole, makes_relation: node.makes_relation() },
             );
         }
-        let built: BTreeMap<&String, &Digest> = models.iter().map(|(id, model)| (id, &model.digest)).collect();
-        let code = Digest::of_json(&built).map_err(|error| Problem::internal(error.to_string()))?;
+        // Tests and rules count too: whoever corrects one that refused too much has corrected what was refused.
+        let reconciled: Vec<_> = self.pipeline.tables.values().map(|table| &table.reconcile).collect();
+        let code = Digest::of_json(&(&digests, &self.pipeline.audit, reconciled))
+            .map_err(|error| Problem::internal(error.to_string()))?;
         let layers = self.layers(&project)?;
         Ok(ProjectPlan { project, models, layers, code })
+    }
+
+    /// Whether readers see the node's table: its name or a folder above it is listed. Only tables are: a view would
+    /// read the slot's inner relations on behalf of everybody who reads it.
+    pub fn is_published(&self, node: &Node) -> bool {
+        is_table(node) && self.pipeline.dbt.publish.iter().any(|entry| is_listed(node, entry))
+    }
+
+    /// Refuses entries by which readers would see nothing, before anything is built.
+    fn check_publish(&self, project: &Project) -> Result<(), Problem> {
+        for entry in &self.pipeline.dbt.publish {
+            let listed: Vec<&Node> =
+                project.nodes.values().filter(|node| !node.is_test() && is_listed(node, entry)).collect();
+            if listed.is_empty() {
+                return Err(Problem::rejected(format!(
+                    "dbt.publish names {entry}, which is neither a folder with models nor a model of the project; \
+                     correct it in pipeline.yaml"
+                )));
+            }
+            if !listed.iter().any(|node| is_table(node)) {
+                return Err(Problem::rejected(format!(
+                    "dbt.publish names {entry}, where there are views only, and readers are given tables; materialize \
+                     {} as a table, or leave it out",
+                    listed[0].name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to go on with an attempt that was planned from other code.
@@ -118,6 +149,15 @@ impl Platform {
         }
         Ok(layers)
     }
+}
+
+fn is_table(node: &Node) -> bool {
+    node.makes_relation() && !matches!(node.materialized.as_str(), "view" | "rowwise")
+}
+
+fn is_listed(node: &Node, entry: &str) -> bool {
+    let is_below = |rest: &str| rest.starts_with('/');
+    node.name == entry || node.path.strip_prefix(entry.trim_end_matches('/')).is_some_and(is_below)
 }
 
 fn parent_of(project: &Project, id: &str) -> Result<Parent, Problem> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A value that does not fit its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not a {kind}: {expected}")]
+#[error("{value:?} is no {kind}: {expected}")]
 pub struct InvalidName {
     /// What it should have been: `identifier`, `partition` ...
     pub kind: &'static str,

@@ -146,12 +146,17 @@ impl Deployment {
         if &refusal.code != code || !same_content || refusal.changes.is_empty() {
             return Ok(());
         }
+        // What comes with it and is not newer, such as the order that a line lacked, may be the correction.
+        let newest = refusal.changes.iter().map(|change| &change.partition).filter(|key| key.as_str() != "all").max();
+        let refused: BTreeSet<&Change> = refusal.changes.iter().collect();
+        if wanted.difference(&refused).any(|change| Some(&change.partition) <= newest) {
+            return Ok(());
+        }
         let partitions: BTreeSet<&PartitionKey> =
             refusal.changes.iter().map(|change| &change.partition).filter(|key| key.as_str() != "all").collect();
-        let names: Vec<&str> = partitions.iter().map(|partition| partition.as_str()).collect();
         Err(Refused::RefusedBefore {
             first: partitions.first().map_or_else(PartitionKey::all, |first| (*first).clone()),
-            partitions: names.join(", "),
+            partitions: crate::list_partitions(partitions.iter().copied()),
             attempt: refusal.attempt.clone(),
             reason: refusal.reason.clone(),
         })

@@ -91,7 +91,14 @@ impl Verdict {
     }
 }
 
-/// The partitions a verdict is about, for messages.
+/// How many partitions a message names.
+const NAMED: usize = 5;
+
+/// The partitions a verdict is about, for messages. A history that came at once is not spelt out.
 pub fn list_partitions<'a>(partitions: impl IntoIterator<Item = &'a PartitionKey>) -> String {
-    partitions.into_iter().map(PartitionKey::as_str).collect::<Vec<_>>().join(", ")
+    let names: Vec<&str> = partitions.into_iter().map(PartitionKey::as_str).collect();
+    match names.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{} and {more} more", names[..NAMED].join(", ")),
+        _ => names.join(", "),
+    }
 }

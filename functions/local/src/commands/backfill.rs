@@ -13,11 +13,11 @@ use crate::output::{self, cell};
 /// was interrupted is resumed by the same command.
 pub(crate) async fn backfill(config: &Config, options: &BackfillOptions) -> Result<(), Failure> {
     let engine = Engine::start(config).await?;
-    let days = engine.platform.pipeline.days();
-    let (from, to) = (days.parse(options.from.as_str())?, days.parse(options.to.as_str())?);
+    let runs = engine.platform.pipeline.runs();
+    let (from, to) = (runs.parse_containing(options.from.as_str())?, runs.parse_containing(options.to.as_str())?);
     let mut results: Vec<Value> = Vec::new();
     let mut failed = None;
-    for partition in days.range(&from, &to)? {
+    for partition in runs.range(&from, &to)? {
         let is_last = partition == to;
         let mut argument = json!({"partition": partition});
         if options.cycle_per == CyclePer::All && !is_last {

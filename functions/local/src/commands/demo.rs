@@ -12,12 +12,12 @@ use crate::output::{self, cell, grouped};
 /// Runs the first days of the pipeline, each as a cycle of its own.
 pub(crate) async fn demo(config: &Config, options: &DemoOptions) -> Result<(), Failure> {
     let engine = Engine::start(config).await?;
-    let mut partition = Some(engine.platform.pipeline.days().first()?);
+    let mut partition = Some(engine.platform.pipeline.runs().first()?);
     let mut results = Vec::new();
     for _ in 0..options.days {
         let Some(day) = partition else { break };
         results.push(daily(&engine, json!({"partition": day}), day.as_str()).await?);
-        partition = engine.platform.pipeline.days().next(&day)?;
+        partition = engine.platform.pipeline.runs().next(&day)?;
     }
     let rows = live_rows(&engine).await?;
     engine.stop().await;

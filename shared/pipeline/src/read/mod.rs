@@ -49,7 +49,7 @@ fn read_pipeline(mut fields: Fields<'_>) -> Option<Pipeline> {
     let lake = sections::lake(fields.section("lake"));
     let raw = sections::raw(fields.section("raw"));
     let dbt = sections::dbt(fields.section("dbt"));
-    let live = sections::live(fields.section("live"), name.as_ref(), raw.as_ref());
+    let live = sections::live(fields.section("live"), name.as_ref(), raw.as_ref(), dbt.as_ref());
     let audit = sections::audit(fields.section("audit"));
     let retention = sections::retention(fields.section("retention"));
     let lease_seconds = sections::lease(fields.section("lease"));

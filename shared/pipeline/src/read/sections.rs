@@ -189,8 +189,24 @@ pub(super) fn dbt(mut fields: Fields<'_>) -> Option<Dbt> {
     })
 }
 
-pub(super) fn live(mut fields: Fields<'_>, pipeline: Option<&Identifier>, raw: Option<&RawDataset>) -> Option<Live> {
+/// Schemas that an attempt has beside those of its layers; `main` is for models in no layer.
+const INNER_SCHEMAS: [&str; 3] = ["main", "raw", "changes"];
+
+pub(super) fn live(
+    mut fields: Fields<'_>,
+    pipeline: Option<&Identifier>,
+    raw: Option<&RawDataset>,
+    dbt: Option<&Dbt>,
+) -> Option<Live> {
     let dataset = dataset(&mut fields, "live");
+    let layers = dbt.iter().flat_map(|dbt| &dbt.layers).map(Identifier::as_str);
+    if let Some(dataset) = &dataset
+        && INNER_SCHEMAS.into_iter().chain(layers).any(|inner| inner.eq_ignore_ascii_case(dataset.as_str()))
+    {
+        fields.place().refuse(format!(
+            "the dataset of live is {dataset}, where models are built; readers need one of their own, such as live"
+        ));
+    }
     if let Some((dataset, raw)) = dataset.as_ref().zip(raw)
         && dataset.as_str().eq_ignore_ascii_case(raw.dataset.as_str())
     {

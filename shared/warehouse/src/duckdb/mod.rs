@@ -123,6 +123,12 @@ impl DuckDb {
 
     fn query_now(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
         let connection = open_read_only(&self.place_file(place)?)?;
+        if *place == Place::Live {
+            // Readers' own queries: what they may see is in the file, and no statement may reach beyond it.
+            connection
+                .execute_batch("SET enable_external_access = false; SET lock_configuration = true;")
+                .map_err(sql_error("closing the session"))?;
+        }
         value::read(&connection, sql, limit)
     }
 
