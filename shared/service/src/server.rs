@@ -107,6 +107,8 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
+            // Not started yet if it is the environment that is wrong.
+            start_logs(name, "info");
             tracing::error!(code = problem.code, "{}", problem.detail);
             ExitCode::FAILURE
         }
