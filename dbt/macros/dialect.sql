@@ -13,6 +13,12 @@
   unix_micros({{ timestamp }})
 {%- endmacro %}
 
+{#- The end of a version, for comparisons: the end of time where it is still open. An `or ... is null` says the same, and makes
+    a left join compare every row with every version. The literal takes the column's type. -#}
+{% macro until(valid_to) -%}
+  coalesce({{ valid_to }}, '9999-12-31')
+{%- endmacro %}
+
 {#- The MD5 of a text, in lower-case hexadecimal. -#}
 {% macro md5_text(text) -%}
   {{ return(adapter.dispatch('md5_text')(text)) }}

@@ -186,7 +186,7 @@
       ) as changed
         on facts.{{ entry.key }} = changed.changed_key
         and facts.{{ entry.at }} >= changed.changed_from
-        and (facts.{{ entry.at }} < changed.changed_to or changed.changed_to is null)
+        and facts.{{ entry.at }} < {{ until('changed.changed_to') }}
     {%- endset -%}
     {%- do queries.append(query) -%}
   {%- endfor -%}

@@ -46,8 +46,8 @@ from lines
 left join customers
     on lines.customer_id = customers.customer_id
     and lines.transaction_at >= customers.valid_from
-    and (lines.transaction_at < customers.valid_to or customers.valid_to is null)
+    and lines.transaction_at < {{ until('customers.valid_to') }}
 left join products
     on lines.product_id = products.product_id
     and lines.transaction_at >= products.valid_from
-    and (lines.transaction_at < products.valid_to or products.valid_to is null)
+    and lines.transaction_at < {{ until('products.valid_to') }}

@@ -35,4 +35,4 @@ from transactions
 left join customers
     on transactions.customer_id = customers.customer_id
     and transactions.transaction_at >= customers.valid_from
-    and (transactions.transaction_at < customers.valid_to or customers.valid_to is null)
+    and transactions.transaction_at < {{ until('customers.valid_to') }}
