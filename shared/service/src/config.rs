@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let mut all = BTreeMap::from([(HOME.to_owned(), "/home/somebody".to_owned())]);
+        let mut all = BTreeMap::from([(HOME.to_owned(), "/somebody".to_owned())]);
         all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Config::from_variables(&all)
     }
@@ -124,7 +124,7 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.pipeline_file, Path::new("pipeline.yaml"));
         assert_eq!(config.home, Path::new(".bgp"));
-        assert_eq!(config.cache, Path::new("/home/somebody/.cache/bluegreenprint"));
+        assert_eq!(config.cache, Path::new("/somebody/.cache/bluegreenprint"));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     }
 
