@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use store::{ObjectStore, Precondition, Upload};
 use tokio::sync::mpsc::{Receiver, Sender};
-use wap::{Digest, ManifestObject};
+use wap::ManifestObject;
 
 use crate::Error;
 use crate::format::Format;
@@ -129,8 +129,7 @@ pub(crate) async fn store(
             (Piece::End { rows }, open) => {
                 let Some((upload, hasher)) = open.take() else { continue };
                 let object = upload.finish().await?;
-                let checksum = Digest::new(&hasher.finalize().to_hex().as_str()[..32])
-                    .map_err(Error::internal("the object's checksum is none"))?;
+                let checksum = hasher.finalize().into();
                 let (key, generation, bytes) = (object.key, object.generation, object.bytes);
                 stored.push(ManifestObject { key, generation, rows, bytes, checksum });
             }

@@ -175,13 +175,19 @@ impl PartitionKey {
 impl Digest {
     /// The digest of some bytes (BLAKE3, the first 128 bits in hexadecimal).
     pub fn of(content: impl AsRef<[u8]>) -> Self {
-        let hash = blake3::hash(content.as_ref());
-        Self(hash.to_hex().as_str()[..32].to_owned())
+        blake3::hash(content.as_ref()).into()
     }
 
     /// The digest of a value's canonical JSON. The value's maps must have a fixed order (`BTreeMap`, structs).
     pub fn of_json(value: &impl Serialize) -> Result<Self, serde_json::Error> {
         Ok(Self::of(serde_json::to_vec(value)?))
+    }
+}
+
+/// The digest of content that was hashed piece by piece: the same as [`Digest::of`] of the whole.
+impl From<blake3::Hash> for Digest {
+    fn from(hash: blake3::Hash) -> Self {
+        Self(hash.to_hex().as_str()[..32].to_owned())
     }
 }
 

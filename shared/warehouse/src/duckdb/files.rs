@@ -1,7 +1,7 @@
 //! Files of slots: copied, sealed, digested, pointed to.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -88,21 +88,14 @@ pub(super) fn digest(file: &Path) -> Result<Digest, Error> {
     let shown = file.display().to_string();
     let work = || -> io::Result<Digest> {
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
         for path in [file.to_path_buf(), write_ahead_log(file)] {
-            let mut content = match File::open(&path) {
-                Ok(content) => content,
+            match File::open(&path) {
+                Ok(content) => hasher.update_reader(content)?,
                 Err(error) if is_absent(&error) && path != file => continue,
                 Err(error) => return Err(error),
             };
-            loop {
-                match content.read(&mut buffer)? {
-                    0 => break,
-                    bytes => hasher.update(&buffer[..bytes]),
-                };
-            }
         }
-        Digest::new(&hasher.finalize().to_hex().as_str()[..32]).map_err(io::Error::other)
+        Ok(hasher.finalize().into())
     };
     work().map_err(|error| {
         if is_absent(&error) {

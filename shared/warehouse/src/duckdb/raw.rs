@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,34 +92,22 @@ fn verify(store: &Arc<dyn ObjectStore>, manifest: &Manifest) -> Result<(), Error
             .local_path(&object.key)
             .ok_or_else(|| Error::rejected(format!("object {} can't be read as a file", object.key)))?;
         let mut hasher = blake3::Hasher::new();
-        let mut bytes = 0;
-        let mut read = || -> io::Result<()> {
-            let mut file = File::open(&path)?;
-            let mut buffer = vec![0; 1 << 20];
-            loop {
-                let count = file.read(&mut buffer)?;
-                if count == 0 {
-                    return Ok(());
-                }
-                hasher.update(&buffer[..count]);
-                bytes += count as u64;
-            }
-        };
         let damaged = |how: String| {
             Error::rejected(format!(
                 "object {} of table {}, partition {} {how}; delete its manifest and extract the partition again",
                 object.key, manifest.table, manifest.partition
             ))
         };
-        match read() {
+        match File::open(&path).and_then(|content| hasher.update_reader(content).map(|_| ())) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("is gone".to_owned())),
             Err(error) => return Err(Error::io(format!("reading {}", object.key))(error)),
         }
+        let bytes = hasher.count();
         if bytes != object.bytes {
             return Err(damaged(format!("has {bytes} bytes, its manifest says {}", object.bytes)));
         }
-        if Digest::new(&hasher.finalize().to_hex().as_str()[..32]).ok().as_ref() != Some(&object.checksum) {
+        if Digest::from(hasher.finalize()) != object.checksum {
             return Err(damaged("is not what its manifest says (checksum differs)".to_owned()));
         }
     }
