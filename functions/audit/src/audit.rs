@@ -11,7 +11,7 @@ use state::State;
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
 use wap::{Attempt, AttemptId, EndReason, Refusal, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
-use warehouse::{Place, Publication, PublishedView};
+use warehouse::{Place, Publication, PublishedView, Statistics};
 
 use crate::{publication, reconcile, rules, tests};
 
@@ -38,6 +38,9 @@ pub(crate) struct Audited {
     partitions: String,
     /// What readers go on seeing if it did not pass.
     live_cycle: u64,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    cost: Statistics,
 }
 
 /// Seals the attempt's slot and judges it. A refusal is remembered with what was refused.
@@ -60,6 +63,7 @@ pub(crate) async fn audit(
 async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Result<Audited, Problem> {
     let attempt = platform.state.attempt(id).await?;
     platform.check_code(&attempt, plan)?;
+    let platform = &platform.for_step("audit", Some(&attempt.slot));
     let record = platform.state.record().await?;
     let publication = publication::build(platform, plan, &attempt, &record).await?;
     // What publish shall make is fixed here, with the content it is made for.
@@ -100,6 +104,7 @@ async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Resul
         findings: verdict.rules.iter().filter(|rule| rule.status != RuleStatus::Passed).cloned().collect(),
         partitions: list_partitions(&attempt.work.partitions()),
         live_cycle: record.cycle,
+        cost: platform.warehouse.statistics(),
     })
 }
 
@@ -149,17 +154,15 @@ async fn compare(
     for view in &publication.views {
         let newest = newest_column(platform, plan, &schemas, attempt, view).await?;
         let newest_expression = newest.map_or_else(|| "NULL".to_owned(), |column| format!("MAX({column})"));
-        let sql = format!(
-            "SELECT COUNT(*), CAST({newest_expression} AS {}) FROM {}.{}",
-            "VARCHAR", view.schema, view.relation
-        );
+        let relation = platform.warehouse.relation(&attempt.slot, view.schema.as_str(), view.relation.as_str());
+        let sql = format!("SELECT COUNT(*), CAST({newest_expression} AS STRING) FROM {relation}");
         let found = platform.warehouse.query(&Place::Slot(attempt.slot.clone()), &sql, 1).await?;
         let row = found.rows.first();
         let rows = row.and_then(|row| row[0].as_u64()).unwrap_or_default();
         let newest = row.and_then(|row| row[1].as_str()).map(str::to_owned);
-        let rows_before = match (live, before.get(view.name.as_str())) {
-            (Some(live), Some(target)) => {
-                let sql = format!("SELECT COUNT(*) FROM {target}");
+        let rows_before = match (live, before.get(view.name.as_str()).and_then(|target| target.split_once('.'))) {
+            (Some(live), Some((schema, relation))) => {
+                let sql = format!("SELECT COUNT(*) FROM {}", platform.warehouse.relation(&live.slot, schema, relation));
                 let place = Place::Slot(live.slot.clone());
                 platform.warehouse.query(&place, &sql, 1).await?.single().and_then(serde_json::Value::as_u64)
             }

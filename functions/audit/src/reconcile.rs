@@ -46,8 +46,8 @@ async fn lake_and_raw(
         table.reconcile.iter().flat_map(|reconcile| reconcile.measures.keys()).map(wap::Identifier::as_str).collect();
     let sums: String = measures.iter().map(|column| format!(", SUM({column})")).collect();
     let sql = format!(
-        "SELECT _partition, COUNT(*){sums} FROM raw.{} WHERE _partition IN ({}) GROUP BY _partition",
-        table.name,
+        "SELECT bgp_partition, COUNT(*){sums} FROM {} WHERE bgp_partition IN ({}) GROUP BY bgp_partition",
+        platform.warehouse.relation(&attempt.slot, "raw", table.name.as_str()),
         list(manifests.keys())
     );
     let found = platform.warehouse.query(&Place::Slot(attempt.slot.clone()), &sql, usize::MAX).await?;
@@ -105,19 +105,19 @@ async fn raw_and_mart(
     let model_sums: String =
         reconcile.measures.values().map(|column| format!(", COALESCE(SUM(model.{column}), 0)")).collect();
     let sql = format!(
-        "WITH changed AS (SELECT DISTINCT {keys} FROM raw.{table} WHERE _partition IN ({partitions})),\n\
+        "WITH changed AS (SELECT DISTINCT {keys} FROM {raw} WHERE bgp_partition IN ({partitions})),\n\
          versions AS (SELECT raw_rows.*, ROW_NUMBER() OVER (PARTITION BY {raw_keys} ORDER BY {latest}) AS version_number \
-         FROM raw.{table} AS raw_rows JOIN changed ON {same_key}),\n\
+         FROM {raw} AS raw_rows JOIN changed ON {same_key}),\n\
          current_rows AS (SELECT * FROM versions WHERE version_number = 1 AND {is_there})\n\
          SELECT COUNT(*){raw_sums} FROM current_rows\n\
          UNION ALL\n\
-         SELECT COUNT(*){model_sums} FROM {schema}.{relation} AS model JOIN changed ON {model_key}",
+         SELECT COUNT(*){model_sums} FROM {relation} AS model JOIN changed ON {model_key}",
         keys = keys.join(", "),
-        table = table.name,
+        raw = platform.warehouse.relation(&attempt.slot, "raw", table.name.as_str()),
         partitions = list(partitions),
         raw_keys = keys.iter().map(|key| format!("raw_rows.{key}")).collect::<Vec<_>>().join(", "),
         same_key = same_key("raw_rows", "changed"),
-        relation = node.alias,
+        relation = platform.warehouse.relation(&attempt.slot, schema.as_str(), &node.alias),
         model_key = model_key.join(" AND "),
     );
     // Which of the two rows is which does not matter: they must be equal.

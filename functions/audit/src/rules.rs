@@ -25,7 +25,7 @@ pub(crate) async fn run(
                 rule.name, rule.model
             )));
         };
-        let relation = format!("{schema}.{}", node.alias);
+        let relation = platform.warehouse.relation(&attempt.slot, schema.as_str(), &node.alias);
         let finding = match &rule.check {
             RuleCheck::Volume { max_change_ratio } => volume(rule, tables, *max_change_ratio),
             RuleCheck::Freshness { column, max_age_hours } => {
@@ -69,10 +69,11 @@ async fn freshness(
     max_age_hours: u32,
 ) -> Result<Finding, Problem> {
     // Against the end of the newest partition, never against the clock: a backfill of last year is fresh for last year.
+    let partitions = platform.warehouse.relation(&attempt.slot, "raw", "bgp_partitions");
     let sql = format!(
-        "SELECT CAST(MAX({column}) AS VARCHAR), CAST((SELECT MAX(ends_at) FROM raw.bgp_partitions) AS VARCHAR) \
+        "SELECT CAST(MAX({column}) AS STRING), CAST((SELECT MAX(ends_at) FROM {partitions}) AS STRING) \
          FROM {relation} HAVING MAX(CAST({column} AS TIMESTAMP)) IS NULL \
-         OR MAX(CAST({column} AS TIMESTAMP)) < (SELECT MAX(ends_at) FROM raw.bgp_partitions) - INTERVAL '{max_age_hours}' HOUR"
+         OR MAX(CAST({column} AS TIMESTAMP)) < (SELECT MAX(ends_at) FROM {partitions}) - INTERVAL {max_age_hours} HOUR"
     );
     let found = platform.warehouse.query(&Place::Slot(attempt.slot.clone()), &sql, 1).await?;
     Ok(found.rows.first().map(|row| {

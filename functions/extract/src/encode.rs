@@ -1,43 +1,29 @@
 //! Rows into Parquet objects, on several threads, in bounded memory.
 //!
-//! The order of rows in the lake means nothing, so every worker fills row groups of its own and appends them to the
-//! open object when they are full. A worker holds one row group, encoded and compressed, and the batch it works on.
+//! The order of rows in the lake means nothing, so batches are bundled as they come, and each bundle becomes a row group
+//! of its own. A worker encodes a bundle column by column: one column's buffers and compressor at a time, however many
+//! columns there are.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use arrow::array::{Array, StructArray};
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
+use parquet::arrow::arrow_writer::compute_leaves;
 use rows::RowDigest;
 use tokio::sync::mpsc::Sender;
 
 use crate::Error;
 use crate::conform::conform;
-use crate::format::Format;
+use crate::format::{Format, GROUP_BYTES};
 use crate::objects::{Objects, Piece};
 use crate::sums::Sums;
 
-/// A row group is closed once it has this many rows ...
-const GROUP_ROWS: u64 = 1 << 20;
-
-/// ... or takes about this much memory, which is more than it will take in the object ...
-const GROUP_MEMORY: usize = 16 << 20;
-
-/// ... and this much a column, so that row groups of wide tables are not short.
-const COLUMN_MEMORY: usize = 256 << 10;
-
-/// Workers that encode; more would wait for the source.
-const MOST_WORKERS: usize = 3;
-
-/// Batches travel to the workers in bundles: each is small, and a row group of neighbours compresses better.
-const BUNDLE_ROWS: usize = 16 * 2048;
-
 /// Bundles that may wait for a worker, so that nobody idles when the source or a worker pauses.
-const WAITING_BUNDLES: usize = 2;
+const WAITING_BUNDLES: usize = 1;
 
-/// A bundle of large values is sent off earlier.
-const BUNDLE_BYTES: usize = 4 << 20;
+/// Threads that encode. More would wait for the source, and each holds a bundle.
+const MOST_WORKERS: usize = 3;
 
 /// What was written.
 #[derive(Debug)]
@@ -46,7 +32,8 @@ pub(crate) struct Written {
     pub(crate) sums: Sums,
 }
 
-/// Turns the rows that `read` passes on into objects, whose bytes go to `pieces`. Blocks.
+/// Turns the rows that `read` passes on into objects, whose bytes go to `pieces`. Blocks. The caller's thread reads, and
+/// encodes as well whenever the others have enough to do, so that as many threads work as there are cores.
 pub(crate) fn encode(
     format: &Format,
     sums: &Sums,
@@ -54,66 +41,50 @@ pub(crate) fn encode(
     read: impl FnOnce(&mut dyn FnMut(StructArray) -> Result<(), Error>) -> Result<(), Error>,
 ) -> Result<Written, Error> {
     let objects = Mutex::new(Objects::new(format, pieces));
-    let mut written = Written { digest: format.digest()?, sums: sums.clone() };
     let (bundles, queue) = sync_channel(WAITING_BUNDLES);
-    let queue = Queue(Mutex::new(Some(queue)));
-    let workers = thread::available_parallelism().map_or(2, usize::from).min(MOST_WORKERS);
-    thread::scope(|scope| {
+    let queue = Mutex::new(queue);
+    let helpers = thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS) - 1;
+    let written = thread::scope(|scope| {
         let start = |_| scope.spawn(|| Worker::new(format, sums, &objects)?.run(&queue));
-        let workers: Vec<_> = (0..workers).map(start).collect();
-        let read = bundle(bundles, read);
-        for worker in workers {
+        let helpers: Vec<_> = (0..helpers).map(start).collect();
+        let mut reader = Worker::new(format, sums, &objects)?;
+        let mut bundle = Bundle::default();
+        let read = read(&mut |batch| {
+            bundle.push(batch);
+            if bundle.is_full(format) { reader.pass_on(std::mem::take(&mut bundle), &bundles) } else { Ok(()) }
+        });
+        // The helpers end when there is nobody left who could send.
+        drop(bundles);
+        let mut written = read.and_then(|()| reader.write(bundle)).and_then(|()| reader.run(&queue))?;
+        for helper in helpers {
             let panicked = || Error::Internal { message: "an encoder panicked".to_owned(), source: None };
-            let part = worker.join().map_err(|_| panicked())??;
+            let part = helper.join().map_err(|_| panicked())??;
             written.digest.merge(&part.digest)?;
             written.sums.merge(&part.sums)?;
         }
-        // Last, because where an encoder failed the reader only says that nobody listens.
-        read
+        Ok::<_, Error>(written)
     })?;
     lock(&objects).close()?;
     Ok(written)
 }
 
-/// Passes rows on in bundles.
-fn bundle(
-    bundles: SyncSender<Vec<StructArray>>,
-    read: impl FnOnce(&mut dyn FnMut(StructArray) -> Result<(), Error>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let stopped = |_| Error::Internal { message: "the encoders stopped".to_owned(), source: None };
-    let mut bundle = Vec::new();
-    let (mut rows, mut bytes) = (0, 0);
-    read(&mut |batch| {
-        rows += batch.len();
-        bytes += batch.get_array_memory_size();
-        bundle.push(batch);
-        if rows >= BUNDLE_ROWS || bytes >= BUNDLE_BYTES {
-            (rows, bytes) = (0, 0);
-            bundles.send(std::mem::take(&mut bundle)).map_err(stopped)?;
-        }
-        Ok(())
-    })?;
-    let sent = bundles.send(bundle).map_err(stopped);
-    // The workers end when there is nobody left who could send.
-    drop(bundles);
-    sent
+/// Batches on their way to a worker.
+#[derive(Default)]
+struct Bundle {
+    batches: Vec<StructArray>,
+    rows: usize,
+    bytes: usize,
 }
 
-/// The bundles that wait for a worker. Closed for all as soon as one worker ends, however it ends: by then there are
-/// no more bundles, or the reader has to stop.
-struct Queue(Mutex<Option<Receiver<Vec<StructArray>>>>);
-
-impl Queue {
-    fn next(&self) -> Option<Vec<StructArray>> {
-        lock(&self.0).as_ref()?.recv().ok()
+impl Bundle {
+    fn push(&mut self, batch: StructArray) {
+        self.rows += batch.len();
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
     }
-}
 
-struct CloseOnDrop<'a>(&'a Queue);
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        lock(&self.0.0).take();
+    fn is_full(&self, format: &Format) -> bool {
+        self.bytes >= GROUP_BYTES || self.rows as u64 >= format.object_rows()
     }
 }
 
@@ -121,58 +92,55 @@ struct Worker<'a> {
     format: &'a Format,
     objects: &'a Mutex<Objects<'a>>,
     written: Written,
-    group: Vec<ArrowColumnWriter>,
-    group_rows: u64,
 }
 
 impl<'a> Worker<'a> {
     fn new(format: &'a Format, sums: &Sums, objects: &'a Mutex<Objects<'a>>) -> Result<Self, Error> {
         let written = Written { digest: format.digest()?, sums: sums.clone() };
-        Ok(Self { format, objects, written, group: Vec::new(), group_rows: 0 })
+        Ok(Self { format, objects, written })
     }
 
-    fn run(mut self, queue: &Queue) -> Result<Written, Error> {
-        let _close = CloseOnDrop(queue);
-        while let Some(bundle) = queue.next() {
-            for batch in bundle {
-                self.write(&batch)?;
-            }
+    /// Works on what arrives until no more can.
+    fn run(mut self, queue: &Mutex<Receiver<Bundle>>) -> Result<Written, Error> {
+        // A worker that waits holds the lock, and the next one waits for that.
+        let next = || lock(queue).recv().ok();
+        while let Some(bundle) = next() {
+            self.write(bundle)?;
         }
-        self.close_group()?;
         Ok(self.written)
     }
 
-    fn write(&mut self, batch: &StructArray) -> Result<(), Error> {
-        let batch = conform(batch, self.format.schema())?;
-        self.written.digest.update(&batch)?;
-        self.written.sums.update(&batch)?;
-        if self.group.is_empty() {
-            self.group = self.format.column_writers()?;
+    /// Leaves a bundle to the others, or works on it if enough are waiting for them.
+    fn pass_on(&mut self, bundle: Bundle, others: &SyncSender<Bundle>) -> Result<(), Error> {
+        match others.try_send(bundle) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(bundle) | TrySendError::Disconnected(bundle)) => self.write(bundle),
         }
-        let mut writers = self.group.iter_mut();
-        for (field, array) in self.format.columns(&batch) {
-            for leaf in compute_leaves(field, &array)? {
-                if let Some(writer) = writers.next() {
-                    writer.write(&leaf)?;
-                }
-            }
-        }
-        self.group_rows += batch.num_rows() as u64;
-        let memory = || self.group.iter().map(ArrowColumnWriter::memory_size).sum::<usize>();
-        if self.group_rows >= GROUP_ROWS.min(self.format.object_rows())
-            || memory() >= GROUP_MEMORY.max(self.group.len() * COLUMN_MEMORY)
-        {
-            self.close_group()?;
-        }
-        Ok(())
     }
 
-    fn close_group(&mut self) -> Result<(), Error> {
-        if self.group_rows == 0 {
+    fn write(&mut self, bundle: Bundle) -> Result<(), Error> {
+        if bundle.rows == 0 {
             return Ok(());
         }
-        let chunks = self.group.drain(..).map(ArrowColumnWriter::close).collect::<Result<Vec<_>, _>>()?;
-        lock(self.objects).append(chunks, std::mem::take(&mut self.group_rows))
+        let schema = self.format.schema();
+        let batches = bundle.batches.into_iter().map(|batch| conform(&batch, schema)).collect::<Result<Vec<_>, _>>()?;
+        for batch in &batches {
+            self.written.digest.update(batch)?;
+            self.written.sums.update(batch)?;
+        }
+        let mut chunks = Vec::new();
+        for (index, field) in schema.fields().iter().enumerate() {
+            let mut writers = self.format.column_writers(index)?;
+            for batch in &batches {
+                for (leaf, writer) in compute_leaves(field, batch.column(index))?.iter().zip(&mut writers) {
+                    writer.write(leaf)?;
+                }
+            }
+            for writer in writers {
+                chunks.push(writer.close()?);
+            }
+        }
+        lock(self.objects).append(chunks, bundle.rows)
     }
 }
 

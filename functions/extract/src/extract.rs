@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use pipeline::{Changes, Mode, Pipeline, Rows, Source, Table};
 use state::State;
+use store::{ObjectStoreExt, Precondition};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use wap::{Digest, LAKE_VERSION, LedgerStep, Manifest, ManifestColumn, ManifestObject, PartitionKey};
@@ -17,12 +18,17 @@ use crate::selection::{Selection, Totals, window};
 use crate::source::{Session, ran_out_of_memory};
 use crate::sums::Sums;
 
-/// What DuckDB gets, in this order: it fills what it has with blocks of the file, needed or not, so it begins with
-/// little. A vector of 2,048 rows of each column has to fit, which takes more where rows are wide.
-const MEMORY: [&str; 2] = ["64MB", "256MB"];
+/// What DuckDB gets to scan a table, in MiB. It fills what it has with blocks of the file, needed or not.
+const SCAN_MEMORY: usize = 32;
 
-/// What it gets in the end.
-const MOST_MEMORY: &str = "1GB";
+/// So many columns get it another MiB: a scan holds a block of 256 KiB of each.
+const COLUMNS_PER_MEBIBYTE: usize = 4;
+
+/// What it gets beyond that for more than a scan. A CSV file takes three buffers of 32 MB.
+const QUERY_MEMORY: usize = 72;
+
+/// What it gets beyond that in the end: where 2,048 rows at once, or what a query has to remember, take more.
+const MOST_MEMORY: usize = 1024;
 
 /// Pieces of objects that may wait for the store.
 const WAITING_PIECES: usize = 4;
@@ -31,7 +37,7 @@ const WAITING_PIECES: usize = 4;
 /// the partition that was asked for is the last of the answer. `now` decides which partitions are over.
 ///
 /// Objects are written first, then the manifest that makes them visible, then the ledger. Where the lake has the same
-/// rows already, the manifest that was there is returned and nothing is kept of the fresh objects. After an error
+/// rows already, whole, the manifest that was there is returned and nothing is kept of the fresh objects. After an error
 /// nothing is visible; after a crash there may be objects that nothing names, which a cleanup finds.
 pub async fn extract(
     pipeline: &Pipeline,
@@ -50,15 +56,18 @@ pub async fn extract(
         source: None,
     })?;
     let job = Job { source, home, state, table, partitions };
-    for memory in MEMORY {
+    let scan = SCAN_MEMORY + table.columns.len() / COLUMNS_PER_MEBIBYTE;
+    // A relation may turn out to be a view, and then needs a query's.
+    let known_as_query = usize::from(matches!(table.rows, Rows::Query(_)));
+    for memory in [scan, scan + QUERY_MEMORY].into_iter().skip(known_as_query) {
         match job.run(memory).await {
             Err(error) if ran_out_of_memory(&error) => {
-                tracing::info!(table = %table.name, memory, "the memory was too little for rows this wide; trying more");
+                tracing::info!(table = %table.name, memory, "the memory was too little; trying more");
             }
             outcome => return outcome,
         }
     }
-    job.run(MOST_MEMORY).await
+    job.run(scan + MOST_MEMORY).await
 }
 
 /// Partitions of one table that are read in one session.
@@ -71,7 +80,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    async fn run(&self, memory: &'static str) -> Result<Vec<Manifest>, Error> {
+    async fn run(&self, memory: usize) -> Result<Vec<Manifest>, Error> {
         let (source, home, table) = (self.source.clone(), self.home.to_owned(), self.table.clone());
         // Scanning a table takes one thread less time than encoding it takes the others; a query may have to work.
         let threads = if matches!(table.rows, Rows::Relation(_)) { 1 } else { 2 };
@@ -133,7 +142,7 @@ struct Reader {
 
 impl Reader {
     /// Writes the rows of a partition, after the source has counted them. Blocks.
-    fn read(&self, partition: &PartitionKey, pieces: Sender<Piece>) -> Result<Written, Error> {
+    fn read(&self, partition: &PartitionKey, load: &str, pieces: Sender<Piece>) -> Result<Written, Error> {
         let Self { session, selection, table } = self;
         let window = window(table, partition)?;
         if let Some(strays) = selection.strays() {
@@ -148,7 +157,7 @@ impl Reader {
         }
         let totals = selection.read_totals(&session.row(&selection.totals(window.as_ref())?)?)?;
         let rows = selection.rows(window.as_ref())?;
-        let format = Format::new(table, partition)?;
+        let format = Format::new(table, partition, load)?;
         let written = encode(&format, &Sums::new(table), pieces, |each| session.stream(&rows, each))?;
         let found = Totals { rows: written.digest.rows(), sums: written.sums.finish() };
         if found != totals {
@@ -166,14 +175,14 @@ impl Reader {
 }
 
 async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) -> Result<(Reader, Manifest), Error> {
-    let upload = uuid::Uuid::now_v7().simple();
-    let prefix = format!("{}/{partition}/{upload}", reader.table.lake.path);
+    let load = uuid::Uuid::now_v7().simple().to_string();
+    let prefix = format!("{}/{partition}/{load}", reader.table.lake.path);
     let (pieces, waiting) = channel(WAITING_PIECES);
     let mut objects = Vec::new();
     let reading = {
-        let partition = partition.clone();
+        let (partition, load) = (partition.clone(), load.clone());
         // Where this future is dropped, so is the channel, and the reader stops at its next piece.
-        blocking(move || reader.read(&partition, pieces).map(|written| (reader, written)))
+        blocking(move || reader.read(&partition, &load, pieces).map(|written| (reader, written)))
     };
     let storing = objects::store(state.store().as_ref(), &prefix, waiting, &mut objects);
     let (read, stored) = tokio::join!(reading, storing);
@@ -185,8 +194,9 @@ async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) ->
             return Err(error);
         }
     };
-    let fresh = manifest(&reader.table, partition, &written, objects)?;
+    let fresh = manifest(&reader.table, partition, load.clone(), &written, objects)?;
     let manifest = admit(state, fresh).await?;
+    let is_fresh = manifest.load.as_deref() == Some(&load);
     let step = LedgerStep {
         digest: manifest.digest.clone(),
         rows: manifest.rows,
@@ -198,6 +208,10 @@ async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) ->
             if entry.extracted.as_ref().is_none_or(|known| known.digest != step.digest) {
                 entry.extracted = Some(step.clone());
             }
+            // Fresh objects under a digest that counts as loaded: those that were loaded are gone.
+            if is_fresh && entry.loaded.as_ref().is_some_and(|loaded| loaded.digest == step.digest) {
+                entry.loaded = None;
+            }
         })
         .await?;
     tracing::info!(table = %manifest.table, %partition, rows = manifest.rows, bytes = manifest.bytes, "extracted");
@@ -207,6 +221,7 @@ async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) ->
 fn manifest(
     table: &Table,
     partition: &PartitionKey,
+    load: String,
     written: &Written,
     objects: Vec<ManifestObject>,
 ) -> Result<Manifest, Error> {
@@ -229,6 +244,7 @@ fn manifest(
         window: window(table, partition)?.map(|window| (window.start, window.end)),
         digest,
         contract: table.contract_digest(),
+        load: Some(load),
         rows: written.digest.rows(),
         bytes: objects.iter().map(|object| object.bytes).sum(),
         columns,
@@ -237,18 +253,39 @@ fn manifest(
     })
 }
 
-/// Makes a manifest visible, unless one of the same content is. Keeps the objects of the one that is visible only.
+/// Makes a manifest visible, unless one of the same content is whose objects are all there. Keeps the objects of the one
+/// that is visible only.
 async fn admit(state: &State, fresh: Manifest) -> Result<Manifest, Error> {
-    let (table, partition, digest) = (&fresh.table, &fresh.partition, &fresh.digest);
-    if !state.has_manifest(table, partition, digest).await? {
-        // From here on the fresh objects may be named, even where the answer is an error: they stay.
-        state.put_manifest(&fresh).await?;
+    let store = state.store().as_ref();
+    let key = Manifest::key(&fresh.table, &fresh.partition, &fresh.digest);
+    let precondition = match store.get_json::<Manifest>(&key).await? {
+        None => Precondition::Absent,
+        // Without the id of their upload, objects are of an older form that lacks columns.
+        Some((visible, _)) if visible.load.is_some() && objects::are_there(store, &visible.objects).await? => {
+            objects::remove(store, &fresh.objects).await;
+            return Ok(visible);
+        }
+        Some((_, generation)) => {
+            tracing::warn!(
+                key,
+                "objects of the manifest are gone or of an older form; from now on it names fresh ones of the same rows"
+            );
+            Precondition::Generation(generation)
+        }
+    };
+    // From here on the fresh objects may be named, even where the answer is an error: they stay.
+    match store.put_json(&key, &fresh, precondition).await {
+        Ok(_) => Ok(fresh),
+        Err(store::Error::Conflict { .. }) => {
+            // Somebody who extracted the same was faster.
+            let visible = state.manifest(&fresh.table, &fresh.partition, &fresh.digest).await?;
+            if visible.objects != fresh.objects {
+                objects::remove(store, &fresh.objects).await;
+            }
+            Ok(visible)
+        }
+        Err(error) => Err(error.into()),
     }
-    let visible = state.manifest(table, partition, digest).await?;
-    if visible.objects != fresh.objects {
-        objects::remove(state.store().as_ref(), &fresh.objects).await;
-    }
-    Ok(visible)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {

@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory};
 use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{SchemaDescriptor, TypePtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::SchemaDescriptor;
 use pipeline::{LakeLayout, Table};
 use rows::RowDigest;
 use wap::PartitionKey;
 
+use crate::own::{OwnColumn, own_columns};
 use crate::{Error, contract};
 
-/// The column that every object has beside the contract's: the partition's key. It is no part of the digest.
-pub(crate) const PARTITION_COLUMN: &str = "_partition";
+/// A row group is made of this many bytes of Arrow, and up to a batch more. Larger ones compress little better.
+pub(crate) const GROUP_BYTES: usize = 10 << 20;
 
-/// A larger dictionary of a row group is given up.
-const DICTIONARY_BYTES: usize = 256 << 10;
+/// A larger dictionary of a row group is given up, and so is one of over a quarter of its column's share of the group.
+const DICTIONARY_BYTES: usize = 128 << 10;
 
 /// The lowest level: with the encodings below, higher ones take longer and gain little.
 const ZSTD_LEVEL: i32 = 1;
@@ -30,28 +30,32 @@ const ZSTD_LEVEL: i32 = 1;
 pub(crate) struct Format {
     /// The contract's columns.
     schema: SchemaRef,
-    partition: PartitionKey,
-    partition_field: FieldRef,
+    /// The columns that come after those.
+    own: [OwnColumn; 3],
     layout: LakeLayout,
-    root: TypePtr,
+    descriptor: SchemaDescriptor,
     properties: WriterPropertiesPtr,
-    writers: ArrowRowGroupWriterFactory,
+    /// One a column of the contract.
+    writers: Vec<ArrowRowGroupWriterFactory>,
 }
 
 impl Format {
-    pub(crate) fn new(table: &Table, partition: &PartitionKey) -> Result<Self, Error> {
+    /// How the objects are written that the upload `load` makes of a partition.
+    pub(crate) fn new(table: &Table, partition: &PartitionKey, load: &str) -> Result<Self, Error> {
         let schema = Arc::new(contract::schema(&table.columns));
-        let partition_field = Arc::new(Field::new(PARTITION_COLUMN, DataType::Utf8, true));
-        let fields = schema.fields().iter().chain([&partition_field]).cloned();
-        let stored = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let descriptor = ArrowSchemaConverter::new().convert(&stored)?;
+        let own = own_columns(table, partition, load)?;
+        let fields = schema.fields().iter().chain(own.iter().map(|column| &column.field)).cloned();
+        let descriptor = ArrowSchemaConverter::new().convert(&Schema::new(fields.collect::<Vec<_>>()))?;
         let properties = Arc::new(properties(&table.lake, &descriptor)?);
-        let root = descriptor.root_schema_ptr();
-        // A file that nobody reads: the factory takes its schema and its properties from one.
-        let model = SerializedFileWriter::new(std::io::sink(), root.clone(), properties.clone())?;
-        let writers = ArrowRowGroupWriterFactory::new(&model, stored);
-        let (partition, layout) = (partition.clone(), table.lake.clone());
-        Ok(Self { schema, partition, partition_field, layout, root, properties, writers })
+        let writers = |field: &FieldRef| {
+            let column = Arc::new(Schema::new(vec![field.clone()]));
+            let root = ArrowSchemaConverter::new().convert(&column)?.root_schema_ptr();
+            // A file that nobody reads: the factory takes its schema and its properties from one.
+            let model = SerializedFileWriter::new(std::io::sink(), root, properties.clone())?;
+            Ok(ArrowRowGroupWriterFactory::new(&model, column))
+        };
+        let writers = schema.fields().iter().map(writers).collect::<Result<_, Error>>()?;
+        Ok(Self { schema, own, layout: table.lake.clone(), descriptor, properties, writers })
     }
 
     /// The schema of the contract's columns.
@@ -74,22 +78,32 @@ impl Format {
         self.layout.object_bytes
     }
 
-    /// The writers of a new row group, one a leaf column.
-    pub(crate) fn column_writers(&self) -> Result<Vec<ArrowColumnWriter>, Error> {
-        Ok(self.writers.create_column_writers(0)?)
+    /// The writers of a new row group for one of the contract's columns: one a leaf, which records have several of.
+    pub(crate) fn column_writers(&self, column: usize) -> Result<Vec<ArrowColumnWriter>, Error> {
+        Ok(self.writers[column].create_column_writers(0)?)
     }
 
     /// Starts an object.
     pub(crate) fn file<W: std::io::Write + Send>(&self, sink: W) -> Result<SerializedFileWriter<W>, Error> {
-        Ok(SerializedFileWriter::new(sink, self.root.clone(), self.properties.clone())?)
+        Ok(SerializedFileWriter::new(sink, self.descriptor.root_schema_ptr(), self.properties.clone())?)
     }
 
-    /// The columns of an object for a batch of the contract's.
-    pub(crate) fn columns<'a>(&'a self, batch: &'a RecordBatch) -> impl Iterator<Item = (&'a FieldRef, ArrayRef)> {
-        let columns = self.schema.fields().iter().zip(batch.columns().iter().cloned());
-        let values = StringArray::from(vec![self.partition.as_str()]);
-        let partition = DictionaryArray::new(Int32Array::from(vec![0; batch.num_rows()]), Arc::new(values));
-        columns.chain([(&self.partition_field, Arc::new(partition) as ArrayRef)])
+    /// Writes a row group: what the column writers made of the contract's columns, and the columns after those.
+    pub(crate) fn write_group<W: std::io::Write + Send>(
+        &self,
+        mut group: SerializedRowGroupWriter<'_, W>,
+        chunks: Vec<ArrowColumnChunk>,
+        rows: usize,
+    ) -> Result<(), Error> {
+        let leaves = chunks.len();
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        for (place, column) in self.own.iter().enumerate() {
+            column.append(self.descriptor.column(leaves + place), &mut group, rows)?;
+        }
+        group.close()?;
+        Ok(())
     }
 }
 
@@ -99,6 +113,7 @@ fn properties(layout: &LakeLayout, schema: &SchemaDescriptor) -> Result<WriterPr
         pipeline::Compression::Snappy => Compression::SNAPPY,
         pipeline::Compression::None => Compression::UNCOMPRESSED,
     };
+    let dictionary_bytes = DICTIONARY_BYTES.min(GROUP_BYTES / schema.num_columns() / 4);
     let mut properties = WriterProperties::builder()
         .set_created_by("BlueGreenPrint".to_owned())
         .set_compression(compression)
@@ -113,7 +128,7 @@ fn properties(layout: &LakeLayout, schema: &SchemaDescriptor) -> Result<WriterPr
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
             Type::BYTE_ARRAY => properties
-                .set_column_dictionary_page_size_limit(path.clone(), DICTIONARY_BYTES)
+                .set_column_dictionary_page_size_limit(path.clone(), dictionary_bytes)
                 .set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
             _ => properties,
         };

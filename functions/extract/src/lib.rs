@@ -7,6 +7,7 @@ mod error;
 mod extract;
 mod format;
 mod objects;
+mod own;
 mod routes;
 mod selection;
 mod source;

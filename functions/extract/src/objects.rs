@@ -44,7 +44,7 @@ impl<'a> Objects<'a> {
     }
 
     /// Appends a row group to the open object, and closes that if it is large enough.
-    pub(crate) fn append(&mut self, chunks: Vec<ArrowColumnChunk>, rows: u64) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, chunks: Vec<ArrowColumnChunk>, rows: usize) -> Result<(), Error> {
         let object = if let Some(object) = &mut self.open {
             object
         } else {
@@ -52,12 +52,8 @@ impl<'a> Objects<'a> {
             let sink = PieceWriter { pieces: self.pieces.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
             self.open.insert(self.format.file(sink)?)
         };
-        let mut group = object.next_row_group()?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut group)?;
-        }
-        group.close()?;
-        self.rows += rows;
+        self.format.write_group(object.next_row_group()?, chunks, rows)?;
+        self.rows += rows as u64;
         if self.rows >= self.format.object_rows() || object.bytes_written() as u64 >= self.format.object_bytes() {
             self.close()?;
         }
@@ -137,6 +133,18 @@ pub(crate) async fn store(
         }
     }
     Ok(())
+}
+
+/// Whether all objects of a manifest are there, in their size; who reads them compares checksums.
+pub(crate) async fn are_there(store: &dyn ObjectStore, objects: &[ManifestObject]) -> Result<bool, Error> {
+    for object in objects {
+        match store.head(&object.key).await {
+            Ok(found) if found.bytes == object.bytes => {}
+            Ok(_) | Err(store::Error::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
 }
 
 /// Removes objects that no manifest names. What can't be removed stays unseen until a cleanup finds it.

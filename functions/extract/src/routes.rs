@@ -134,9 +134,9 @@ async fn extract_partition(
     detached(async move {
         let table: &Table = platform.pipeline.table(&request.table)?;
         let partition = table.calendar.parse(&request.partition)?;
+        let pipeline = platform.pipeline_for_reading(table).await?;
         let manifests =
-            crate::extract(&platform.pipeline, &platform.home, &platform.state, table, &partition, Timestamp::now())
-                .await?;
+            crate::extract(&pipeline, &platform.home, &platform.state, table, &partition, Timestamp::now()).await?;
         let manifests = manifests
             .into_iter()
             .map(|manifest| ExtractedManifest {

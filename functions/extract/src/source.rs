@@ -1,5 +1,6 @@
 //! Opening a source and asking it questions, read-only, in one transaction.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,9 +27,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the source. DuckDB keeps blocks of the file and what a query has to remember in `memory`; what is more, it
-    /// spills to a folder under `home`. Blocks, up to a minute if the file is being written.
-    pub(crate) fn open(source: &Source, home: &Path, memory: &str, threads: i64) -> Result<Self, Error> {
+    /// Opens the source. DuckDB keeps blocks of the file and what a query has to remember in `memory` (MiB); what is
+    /// more, it spills to a folder under `home`. Blocks, up to a minute if the file is being written.
+    pub(crate) fn open(source: &Source, home: &Path, memory: usize, threads: i64) -> Result<Self, Error> {
         let spill = home.join("tmp");
         std::fs::create_dir_all(&spill).map_err(|error| Error::Unavailable {
             message: format!("folder {} can't be made; make {} writable", spill.display(), home.display()),
@@ -36,7 +37,7 @@ impl Session {
         })?;
         let spill = spill.join(format!("extract-{}", uuid::Uuid::now_v7().simple()));
         let config = Config::default()
-            .with("memory_limit", memory)
+            .with("memory_limit", format!("{memory}MiB"))
             .and_then(|config| config.with("temp_directory", spill.to_string_lossy()))
             .and_then(|config| config.threads(threads))
             .map_err(|error| refused(&format!("source {}", source.name), "opened", error))?;
@@ -67,18 +68,23 @@ impl Session {
                 source: None,
             });
         }
-        let lock = FileLock::acquire(&lock_path(path), LockMode::Shared, LOCK_PATIENCE).map_err(|error| {
-            let message = match error.kind() {
-                std::io::ErrorKind::TimedOut => format!("{shown} is being written; extract again when that is done"),
-                _ => format!("{shown} can't be locked; make its folder writable"),
-            };
-            Error::Unavailable { message, source: Some(error.into()) }
-        })?;
+        let lock = match FileLock::acquire(&lock_path(path), LockMode::Shared, LOCK_PATIENCE) {
+            Ok(lock) => Some(lock),
+            // A folder that can only be read. DuckDB's own lock still keeps a writer apart; it only waits for nobody.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => None,
+            Err(error) => {
+                let message = match error.kind() {
+                    ErrorKind::TimedOut => format!("{shown} is being written; extract again when that is done"),
+                    _ => format!("{shown} can't be locked"),
+                };
+                return Err(Error::Unavailable { message, source: Some(error.into()) });
+            }
+        };
         let connection = config
             .access_mode(AccessMode::ReadOnly)
             .and_then(|config| Connection::open_with_flags(path, config))
             .map_err(|error| refused(&shown, "opened", error))?;
-        Ok(Self { connection, shown, _lock: Some(lock) })
+        Ok(Self { connection, shown, _lock: lock })
     }
 
     fn open_setup(source: &Source, setup: &[String], home: &Path, config: Config) -> Result<Self, Error> {
@@ -188,8 +194,10 @@ fn refused(shown: &str, doing: &str, error: duckdb::Error) -> Error {
         let message = format!("{shown} is open for writing in another program; close it there and extract again");
         Error::Unavailable { message, source }
     } else if has(&[OUT_OF_MEMORY]) {
-        let message =
-            format!("{shown} could not be {doing} in the memory that an extraction has; let its rows be smaller");
+        let message = format!(
+            "{shown} could not be {doing} in the memory that an extraction has; leave out or shorten its \
+                     largest columns in the table's query"
+        );
         Error::Rejected { message, source }
     } else if has(&[
         "Catalog Error",

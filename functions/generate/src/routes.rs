@@ -44,8 +44,8 @@ struct Generated {
 /// Makes the sandbox's source with its static tables, if it is not there yet.
 #[utoipa::path(post, path = "/initialize", responses((status = 200, body = Generated)))]
 async fn initialize_source(Extension(platform): Extension<Platform>) -> Result<Json<Generated>, Problem> {
-    let (file, settings) = sandbox(&platform)?;
-    in_source(file, move |connection| crate::initialize(connection, &settings)).await
+    let (path, settings) = sandbox(&platform)?;
+    in_source(platform, path, move |connection| crate::initialize(connection, &settings)).await
 }
 
 /// Makes the rows of one partition; the same request gives the same rows and replaces them.
@@ -54,7 +54,7 @@ async fn generate_partition(
     Extension(platform): Extension<Platform>,
     Body(request): Body<GenerateRequest>,
 ) -> Result<Json<Generated>, Problem> {
-    let (file, settings) = sandbox(&platform)?;
+    let (path, settings) = sandbox(&platform)?;
     let corrupt = request.corrupt.as_deref().map(str::parse::<Corruption>).transpose()?;
     let days = platform.pipeline.runs();
     let partition = days.parse(&request.partition)?;
@@ -66,14 +66,15 @@ async fn generate_partition(
         .as_str()
         .parse()
         .map_err(|error| Problem::rejected(format!("partition {partition} is not a day: {error}")))?;
-    in_source(file, move |connection| {
+    in_source(platform, path, move |connection| {
         crate::initialize(connection, &settings)?;
         crate::generate(connection, &settings, date, (window.start, window.end), corrupt)
     })
     .await
 }
 
-fn sandbox(platform: &Platform) -> Result<(PathBuf, Sandbox), Problem> {
+/// The path of the sandbox's source, and what it is filled with.
+fn sandbox(platform: &Platform) -> Result<(String, Sandbox), Problem> {
     let pipeline = &platform.pipeline;
     let source = pipeline.sandbox.as_ref().and_then(|sandbox| Some((sandbox, pipeline.sources.get(&sandbox.source)?)));
     let Some((sandbox, source)) = source else {
@@ -90,15 +91,16 @@ fn sandbox(platform: &Platform) -> Result<(PathBuf, Sandbox), Problem> {
         time_zone: pipeline.time_zone.clone(),
         threads,
     };
-    Ok((platform.home.join(path), settings))
+    Ok((path.clone(), settings))
 }
 
 /// Works on the source while nobody reads it.
 async fn in_source(
-    file: PathBuf,
-    work: impl FnOnce(&mut Connection) -> Result<Summary, Error> + Send + 'static,
+    platform: Platform,
+    path: String,
+    work: impl Fn(&mut Connection) -> Result<Summary, Error> + Clone + Send + Sync + 'static,
 ) -> Result<Json<Generated>, Problem> {
-    let job = move || -> Result<Summary, Problem> {
+    let job = move |file: PathBuf| -> Result<Summary, Problem> {
         let shown = file.display().to_string();
         let unavailable = |what: String| {
             Problem::new(Kind::Unavailable, "source", format!("source {shown} can't be written: {what}"))
@@ -112,10 +114,17 @@ async fn in_source(
         connection.close().map_err(|(_, error)| unavailable(error.to_string()))?;
         Ok(summary)
     };
-    let summary = detached(async {
-        tokio::task::spawn_blocking(job)
+    let summary = detached(async move {
+        platform
+            .change_source(&path, |file| {
+                let job = job.clone();
+                async move {
+                    tokio::task::spawn_blocking(move || job(file))
+                        .await
+                        .map_err(|error| Problem::internal(format!("generating broke off: {error}")))?
+                }
+            })
             .await
-            .map_err(|error| Problem::internal(format!("generating broke off: {error}")))?
     })
     .await?;
     Ok(Json(Generated { rows: summary.rows }))

@@ -70,7 +70,7 @@ async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem
         return Ok(Loaded { changed: false, ..loaded });
     }
     check_contract(table, &manifest)?;
-    platform.warehouse.load(table, &manifest).await?;
+    platform.for_step("load", None).warehouse.load(table, &manifest).await?;
     let step =
         LedgerStep { digest: loaded.digest.clone(), rows: loaded.rows, bytes: loaded.bytes, at: Timestamp::now() };
     platform.state.update_ledger(&table.name, &request.partition, |entry| entry.loaded = Some(step.clone())).await?;

@@ -16,8 +16,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// The back ends [environment: BGP_TARGET; default: duckdb]
-    #[arg(long, value_enum, default_value_t = Target::Duckdb)]
-    pub target: Target,
+    #[arg(long, value_enum)]
+    pub target: Option<Target>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -25,8 +25,22 @@ pub(crate) struct Arguments {
 /// The back ends.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Target {
-    /// A folder and an embedded warehouse.
+    /// A folder and an embedded warehouse
     Duckdb,
+    /// The clients of the cloud, and emulators of its services on this machine
+    Emulators,
+    /// Google Cloud
+    Bigquery,
+}
+
+impl From<Target> for service::Target {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Duckdb => Self::Duckdb,
+            Target::Emulators => Self::Emulators,
+            Target::Bigquery => Self::Bigquery,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

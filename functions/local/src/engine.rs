@@ -37,7 +37,7 @@ pub(crate) struct Execution {
 impl Engine {
     /// Opens the platform and serves every function on a free loopback port.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
-        let platform = Platform::open(config)?;
+        let platform = Platform::open(config).await?;
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform)).await?;
         let daily = Workflow::parse("daily.yaml", DAILY)?;
         Ok(Self { platform, server, daily, http: Arc::new(HttpClient::new()?) })

@@ -4,6 +4,8 @@
 mod arguments;
 mod bench;
 mod commands;
+#[cfg(feature = "google")]
+mod emulated;
 mod engine;
 mod failure;
 mod output;
@@ -36,11 +38,16 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(home) = arguments.home {
         config.home = home;
     }
+    if let Some(target) = arguments.target {
+        config.target = target.into();
+    }
     // Facts and progress are for people here; what functions log is kept for those who ask by BGP_LOG.
     let filter = if config.log_filter == "info" { "off" } else { &config.log_filter };
     service::start_logs("bgp", filter);
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
+        #[cfg(feature = "google")]
+        let _emulators = emulated::start(&mut config).await?;
         match arguments.command {
             Command::Demo(options) => commands::demo::demo(&config, &options).await,
             Command::Run(options) => commands::run::run(&config, &options).await,

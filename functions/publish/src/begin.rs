@@ -86,7 +86,10 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
             Some(building) => match at_work(state, building, &request.run).await? {
                 AtWork::Me => return resume(&platform, building, &request).await,
                 AtWork::Nobody { is_resumable: true } => Some(building.clone()),
-                AtWork::Nobody { is_resumable: false } => continue,
+                AtWork::Nobody { is_resumable: false } => {
+                    cancel_jobs(&platform, &building.slot).await;
+                    continue;
+                }
                 AtWork::Other { holder, heartbeat } => {
                     if Instant::now() >= deadline {
                         let expires_in = state.lease().saturating_sub(heartbeat).as_secs();
@@ -111,6 +114,7 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
             }
             let detail = format!("run {} has something newer to publish", request.run);
             state.end_attempt(attempt.id(), EndReason::Superseded, &detail).await?;
+            cancel_jobs(&platform, &attempt.slot).await;
             continue;
         }
         if planned.work.is_empty() {
@@ -122,6 +126,15 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
             Err(error) => return Err(error.into()),
             Ok(slot) => return Ok(describe(BeginOutcome::Begun, &slot, &planned)),
         }
+    }
+}
+
+/// Jobs of an attempt that is over go on writing where nobody looks, and cost. That they do not end is no reason to wait.
+async fn cancel_jobs(platform: &Platform, slot: &Slot) {
+    match platform.warehouse.cancel(slot).await {
+        Ok(0) => {}
+        Ok(jobs) => tracing::info!(%slot, jobs, "cancelled what an attempt before this one had left running"),
+        Err(error) => tracing::warn!(%slot, %error, "jobs of an attempt before this one could not be cancelled"),
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use service::{Body, Platform, Problem, detached};
 use utoipa::ToSchema;
 use wap::{AttemptId, Digest, Manifest, PartitionKey};
-use warehouse::{Pin, PinnedPartition};
+use warehouse::{Pin, PinnedPartition, Statistics};
 
 /// How many manifests are read at once.
 const CONCURRENT_READS: usize = 32;
@@ -31,6 +31,9 @@ pub(crate) struct Prepared {
     pinned: usize,
     /// Rows of the partitions that changed.
     changed_rows: u64,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    cost: Statistics,
 }
 
 /// Makes the slot from the live one, pins what the attempt reads, and drops what the project no longer has.
@@ -46,6 +49,7 @@ pub(crate) async fn prepare(
 
 async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
     let attempt = platform.state.attempt(id).await?;
+    let platform = &platform.for_step("prepare", Some(&attempt.slot));
     let inputs = platform.state.inputs(id).await?;
     let record = platform.state.record().await?;
     let mut pins = Vec::new();
@@ -78,6 +82,7 @@ async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
         slot: attempt.slot.name(),
         pinned: pins.iter().map(|pin| pin.partitions.len()).sum(),
         changed_rows: pins.iter().flat_map(|pin| &pin.changed).map(|manifest| manifest.rows).sum(),
+        cost: platform.warehouse.statistics(),
     })
 }
 
@@ -115,11 +120,10 @@ async fn removed_relations(
         .filter_map(|(id, schema)| Some(format!("{schema}.{}", plan.project.nodes.get(id)?.alias)))
         .collect();
     let ours: BTreeSet<&str> = schemas.values().map(wap::Identifier::as_str).collect();
-    let sql = "SELECT table_schema, table_name FROM information_schema.tables";
-    let found = platform.warehouse.query(&warehouse::Place::Slot(live.clone()), sql, usize::MAX).await?;
-    let names = found.rows.iter().filter_map(|row| Some((row[0].as_str()?, row[1].as_str()?)));
-    Ok(names
-        .filter(|(schema, _)| ours.contains(schema))
+    let found = platform.warehouse.relations(live).await?;
+    Ok(found
+        .into_iter()
+        .filter(|(schema, _)| ours.contains(schema.as_str()))
         .map(|(schema, name)| format!("{schema}.{name}"))
         .filter(|relation| !kept.contains(relation))
         .collect())

@@ -10,7 +10,7 @@ use service::{Body, Kind, Platform, Problem, detached};
 use store::ObjectStoreExt;
 use utoipa::ToSchema;
 use wap::{Attempt, AttemptId, AuditPassed, Digest, EndReason, Identifier, Live, View};
-use warehouse::{Publication, PublishedView};
+use warehouse::{Publication, PublishedView, Statistics};
 
 use crate::converge::complete;
 
@@ -30,6 +30,9 @@ pub(crate) struct Published {
     cycle: u64,
     slot: String,
     views: usize,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    cost: Statistics,
 }
 
 /// Checks the verdict and the slot's fingerprint, commits the record, and converges the views.
@@ -73,6 +76,7 @@ async fn attempt_of(platform: &Platform, request: &PublishRequest) -> Result<Att
 
 async fn commit(platform: &Platform, id: &AttemptId) -> Result<Published, Problem> {
     let attempt = platform.state.attempt(id).await?;
+    let platform = &platform.for_step("publish", Some(&attempt.slot));
     let Some(passed) = attempt.verdict.as_ref().and_then(wap::Verdict::passed) else {
         return Err(Problem::rejected(format!("attempt {id} has not passed an audit; run its audit first")));
     };
@@ -92,7 +96,7 @@ async fn commit(platform: &Platform, id: &AttemptId) -> Result<Published, Proble
         tracing::info!(attempt = %id, cycle = attempt.slot.cycle, "committed");
     }
     let views = platform.state.record().await?.live.map_or(0, |live| live.views.len());
-    Ok(Published { cycle: attempt.slot.cycle, slot: attempt.slot.name(), views })
+    Ok(Published { cycle: attempt.slot.cycle, slot: attempt.slot.name(), views, cost: platform.warehouse.statistics() })
 }
 
 /// What was audited must be what is published.

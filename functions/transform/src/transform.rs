@@ -34,6 +34,12 @@ pub(crate) struct BuiltModel {
     /// Whether it was rebuilt from nothing.
     full: bool,
     seconds: f64,
+    /// Bytes that its last job was billed for, on BigQuery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes_billed: Option<u64>,
+    /// What that job took of all slots together, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slot_milliseconds: Option<u64>,
 }
 
 /// Builds those models of one layer that the work set names.
@@ -56,7 +62,7 @@ async fn run(platform: Platform, request: TransformRequest) -> Result<Transforme
         )));
     };
     let step = format!("transform.{}", request.layer);
-    platform.state.step(&request.attempt, &step, build(&platform, &request.attempt, &plan, layer)).await
+    platform.state.step(&request.attempt, &step, Box::pin(build(&platform, &request.attempt, &plan, layer))).await
 }
 
 async fn build(
@@ -95,7 +101,13 @@ async fn build(
     let models = report
         .nodes
         .iter()
-        .map(|node| BuiltModel { name: name_of(&node.id), full: full.contains(&node.id), seconds: node.seconds })
+        .map(|node| BuiltModel {
+            name: name_of(&node.id),
+            full: full.contains(&node.id),
+            seconds: node.seconds,
+            bytes_billed: node.bytes_billed,
+            slot_milliseconds: node.slot_milliseconds,
+        })
         .collect();
     Ok(Transformed { layer: layer.name.clone(), models })
 }

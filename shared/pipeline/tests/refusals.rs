@@ -273,6 +273,18 @@ refusals! {
         "name: due_on" => "name: Order_ID",
         "shop.yaml:22: tables.orders.columns[3].name: the column Order_ID comes twice; letter case makes no difference";
 
+    column_named_like_one_of_the_lake:
+        "name: due_on" => "name: Bgp_due_on",
+        "shop.yaml:22: tables.orders.columns[3].name: \"Bgp_due_on\" can't be the name of a column: bgp_ begins the names of columns that extract adds; give it another name";
+
+    column_with_a_prefix_of_bigquery:
+        "name: due_on" => "name: _Partition_due",
+        "shop.yaml:22: tables.orders.columns[3].name: \"_Partition_due\" can't be the name of a column: BigQuery reserves names that begin with _PARTITION; give it another name";
+
+    field_with_a_prefix_of_bigquery:
+        "due_on, type: date" => "due, type: record, fields: [{name: _table_a, type: date}]",
+        "shop.yaml:22: tables.orders.columns[3].fields[0].name: \"_table_a\" can't be the name of a column: BigQuery reserves names that begin with _TABLE_; give it another name";
+
     rounding_of_an_integer:
         "type: integer" => "type: integer, rounding: half_even",
         "shop.yaml:19: tables.orders.columns[0].rounding: only a numeric or bignumeric column is rounded; leave the key out";

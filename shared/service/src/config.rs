@@ -9,8 +9,32 @@ use std::time::Duration;
 pub const BGP_CONFIG: &str = "BGP_CONFIG";
 /// The folder of a local pipeline: `bucket/`, `warehouse/`, `source/`. Default: `.bgp`.
 pub const BGP_HOME: &str = "BGP_HOME";
-/// The back ends: `duckdb`. Default: `duckdb`.
+/// The back ends: `duckdb`, `emulators` or `bigquery`. Default: `duckdb`.
 pub const BGP_TARGET: &str = "BGP_TARGET";
+/// The Google Cloud project of datasets, bucket and jobs. Needed for `bigquery`.
+pub const BGP_PROJECT: &str = "BGP_PROJECT";
+/// Where datasets and bucket are: a region such as `northamerica-northeast1`, or `US`. Needed for `bigquery`.
+pub const BGP_LOCATION: &str = "BGP_LOCATION";
+/// The bucket of lake and state. Needed for `bigquery`.
+pub const BGP_BUCKET: &str = "BGP_BUCKET";
+/// The topic that events are published to. Without it they are kept in the bucket.
+pub const BGP_TOPIC: &str = "BGP_TOPIC";
+/// A service account, by e-mail address, that is called as instead of the caller's own.
+pub const BGP_IMPERSONATE: &str = "BGP_IMPERSONATE";
+/// IAM members, by commas, that own the datasets of slots.
+pub const BGP_SLOT_OWNERS: &str = "BGP_SLOT_OWNERS";
+/// IAM members, by commas, that may read the datasets of slots: the audit.
+pub const BGP_SLOT_READERS: &str = "BGP_SLOT_READERS";
+/// The IAM member that dbt runs as: it may write a slot until that is sealed.
+pub const BGP_SLOT_WRITER: &str = "BGP_SLOT_WRITER";
+/// A service account that may read `live` and nothing else: publish reads a view as it before the commit.
+pub const BGP_LIVE_READER: &str = "BGP_LIVE_READER";
+/// The addresses of emulators that are running already. Without them `emulators` starts its own.
+pub const BGP_BIGQUERY_ENDPOINT: &str = "BGP_BIGQUERY_ENDPOINT";
+pub const BGP_STORAGE_ENDPOINT: &str = "BGP_STORAGE_ENDPOINT";
+pub const BGP_PUBSUB_ENDPOINT: &str = "BGP_PUBSUB_ENDPOINT";
+/// The largest source file that is fetched from the bucket, in MiB. Default: 8192, below Cloud Run's ephemeral disk of 10 GiB.
+pub const BGP_SOURCE_LIMIT_MIB: &str = "BGP_SOURCE_LIMIT_MIB";
 /// A Python interpreter with dbt. Default: the one that `./bgp` sets up in the cache folder.
 pub const BGP_PYTHON: &str = "BGP_PYTHON";
 /// The folder for what can be made again: libduckdb, the dbt environment, build output, parsed projects.
@@ -27,12 +51,18 @@ pub const PORT: &str = "PORT";
 /// Set by Cloud Run: the name of the service.
 pub const K_SERVICE: &str = "K_SERVICE";
 
+/// Set by Google's tools: where application default credentials are.
+pub const GOOGLE_APPLICATION_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+pub const CLOUDSDK_CONFIG: &str = "CLOUDSDK_CONFIG";
+
 const HOME: &str = "HOME";
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 
 /// What the environment says.
 #[derive(Debug, Clone)]
 pub struct Config {
+    pub target: Target,
+    pub cloud: CloudConfig,
     pub pipeline_file: PathBuf,
     pub home: PathBuf,
     pub cache: PathBuf,
@@ -40,6 +70,44 @@ pub struct Config {
     pub lease: Option<Duration>,
     pub listen: SocketAddr,
     pub log_filter: String,
+}
+
+/// The back ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A folder and an embedded warehouse.
+    Duckdb,
+    /// The clients of the cloud, and emulators of its services on this machine.
+    Emulators,
+    /// Google Cloud.
+    Bigquery,
+}
+
+impl Target {
+    const ALL: [(&str, Self); 3] =
+        [("duckdb", Self::Duckdb), ("emulators", Self::Emulators), ("bigquery", Self::Bigquery)];
+}
+
+/// What the environment says about Google Cloud; all of it may be missing on a laptop.
+#[derive(Debug, Clone, Default)]
+pub struct CloudConfig {
+    pub project: Option<String>,
+    pub location: Option<String>,
+    pub bucket: Option<String>,
+    pub topic: Option<String>,
+    pub impersonate: Option<String>,
+    pub slot_owners: Vec<String>,
+    pub slot_readers: Vec<String>,
+    pub slot_writer: Option<String>,
+    pub live_reader: Option<String>,
+    pub bigquery_endpoint: Option<String>,
+    pub storage_endpoint: Option<String>,
+    pub pubsub_endpoint: Option<String>,
+    pub source_limit_bytes: u64,
+    /// The name of the service that this process is an instance of.
+    pub service: Option<String>,
+    /// The variables by which Google's libraries find credentials, for the process that dbt runs in.
+    pub credentials: BTreeMap<String, String>,
 }
 
 /// A variable that is missing or malformed.
@@ -64,11 +132,13 @@ impl Config {
     /// Reads the given environment.
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
-        if let Some(target) = get(BGP_TARGET)
-            && target != "duckdb"
-        {
-            return Err(malformed(BGP_TARGET, target, "this build knows duckdb"));
-        }
+        let target = match get(BGP_TARGET) {
+            None => Target::Duckdb,
+            Some(text) => {
+                let found = Target::ALL.iter().find(|(name, _)| name == text);
+                found.ok_or_else(|| malformed(BGP_TARGET, text, "duckdb, emulators or bigquery"))?.1
+            }
+        };
         let cache = match (get(BGP_CACHE), get(XDG_CACHE_HOME), get(HOME)) {
             (Some(folder), _, _) => PathBuf::from(folder),
             (None, Some(folder), _) => Path::new(folder).join("bluegreenprint"),
@@ -94,6 +164,8 @@ impl Config {
             },
         };
         Ok(Self {
+            target,
+            cloud: CloudConfig::from_variables(&get)?,
             pipeline_file: get(BGP_CONFIG).map_or_else(|| "pipeline.yaml".into(), PathBuf::from),
             home: get(BGP_HOME).map_or_else(|| ".bgp".into(), PathBuf::from),
             python: get(BGP_PYTHON).map_or_else(|| cache.join("dbt-env/bin/python"), PathBuf::from),
@@ -101,6 +173,40 @@ impl Config {
             lease,
             listen: SocketAddr::new(address, port),
             log_filter: get(BGP_LOG).cloned().unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+impl CloudConfig {
+    fn from_variables<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Self, ConfigError> {
+        let text = |name: &str| get(name).cloned();
+        let list = |name: &str| -> Vec<String> {
+            get(name).map(|text| text.split(',').map(|entry| entry.trim().to_owned()).collect()).unwrap_or_default()
+        };
+        let source_limit_mebibytes = match get(BGP_SOURCE_LIMIT_MIB) {
+            None => 8192,
+            Some(text) => match text.parse::<u64>() {
+                Ok(limit @ 1..=1_048_576) => limit,
+                _ => return Err(malformed(BGP_SOURCE_LIMIT_MIB, text, "a whole number of MiB from 1 to 1048576")),
+            },
+        };
+        let credentials = [HOME, GOOGLE_APPLICATION_CREDENTIALS, CLOUDSDK_CONFIG];
+        Ok(Self {
+            project: text(BGP_PROJECT),
+            location: text(BGP_LOCATION),
+            bucket: text(BGP_BUCKET),
+            topic: text(BGP_TOPIC),
+            impersonate: text(BGP_IMPERSONATE),
+            slot_owners: list(BGP_SLOT_OWNERS),
+            slot_readers: list(BGP_SLOT_READERS),
+            slot_writer: text(BGP_SLOT_WRITER),
+            live_reader: text(BGP_LIVE_READER),
+            bigquery_endpoint: text(BGP_BIGQUERY_ENDPOINT),
+            storage_endpoint: text(BGP_STORAGE_ENDPOINT),
+            pubsub_endpoint: text(BGP_PUBSUB_ENDPOINT),
+            source_limit_bytes: source_limit_mebibytes << 20,
+            service: text(K_SERVICE),
+            credentials: credentials.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What every function has in common: configuration, the platform it works on, logs, health, errors as HTTP answers,
 //! and an orderly end.
 
+mod backends;
 mod body;
 pub mod config;
 mod logs;
@@ -10,7 +11,7 @@ mod project;
 mod server;
 
 pub use body::Body;
-pub use config::{Config, ConfigError};
+pub use config::{CloudConfig, Config, ConfigError, Target};
 pub use logs::start_logs;
 pub use platform::Platform;
 pub use problem::{Kind, Problem};

@@ -1,77 +1,131 @@
 //! What a function works on: the pipeline, the store, the warehouse, dbt and the state, opened as the configuration
 //! says. Cheap to clone.
 
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbt::{Dbt, Place, Project};
-use pipeline::Pipeline;
+use pipeline::{Pipeline, SourceKind};
 use state::State;
-use store::{Folder, ObjectStore};
+use store::ObjectStore;
 use wap::{Identifier, Slot};
-use warehouse::{DuckDb, Warehouse};
+use warehouse::{Step, Warehouse};
 
-use crate::{Config, Problem};
+use crate::backends::{Backends, UNLAYERED};
+use crate::{Config, Kind, Problem};
+
+/// How often a source's file is changed anew because somebody else was faster.
+const CHANGE_TRIES: usize = 5;
 
 /// Everything outside of a function.
 #[derive(Debug, Clone)]
 pub struct Platform {
     pub pipeline: Arc<Pipeline>,
     pub store: Arc<dyn ObjectStore>,
+    /// Outside of any step, or for the one that [`Platform::for_step`] said.
     pub warehouse: Arc<dyn Warehouse>,
     pub dbt: Arc<Dbt>,
     pub state: State,
-    /// The folder that source paths are relative to.
+    /// The folder for files of this machine, such as those that are being written.
     pub home: Arc<Path>,
-    embedded: Arc<DuckDb>,
+    backends: Arc<Backends>,
 }
 
-/// The schema for relations of a dbt project that are in no layer.
-const UNLAYERED: &str = "main";
-
 impl Platform {
-    /// Opens everything. Nothing is read or started yet beyond the pipeline file.
-    pub fn open(config: &Config) -> Result<Self, Problem> {
+    /// Opens everything. On a laptop nothing is read or started yet beyond the pipeline file; in the cloud the fixed
+    /// datasets are looked at.
+    pub async fn open(config: &Config) -> Result<Self, Problem> {
         let pipeline = Arc::new(Pipeline::read(&config.pipeline_file)?);
         let home = absolute(&config.home)?;
-        let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(home.join("bucket"))?);
-        let embedded = Arc::new(DuckDb::open(&home.join("warehouse"), store.clone(), pipeline.live.dataset.as_str())?);
+        let backends = Backends::open(config, &home, &pipeline).await?;
         let lease = config.lease.unwrap_or(Duration::from_secs(pipeline.lease_seconds.into()));
         let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut settings = dbt::Settings::new(
             beside.join(&pipeline.dbt.project),
             &config.python,
             config.cache.join("dbt-projects"),
-            dbt::Target::Duckdb,
+            backends.dbt_target,
         );
         settings.layers = pipeline.dbt.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
         settings.vars = pipeline.dbt.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         settings.run_vars = pipeline.dbt.per_run_vars.iter().cloned().collect();
+        settings.environment.clone_from(&backends.dbt_environment);
         Ok(Self {
-            state: State::new(store.clone(), lease),
+            state: State::held_by(backends.holder.clone(), backends.store.clone(), lease),
             dbt: Arc::new(Dbt::new(settings)),
-            warehouse: embedded.clone(),
-            embedded,
+            warehouse: backends.warehouse.clone(),
+            store: backends.store.clone(),
             home: home.into(),
-            store,
+            backends: Arc::new(backends),
             pipeline,
         })
     }
 
-    /// The file of a slot.
-    pub fn slot_file(&self, slot: &Slot) -> PathBuf {
-        self.embedded.slot_file(slot)
+    /// The platform for one step: the warehouse's jobs carry the step's labels, are held to its budget, and are counted
+    /// apart.
+    #[must_use]
+    pub fn for_step(&self, name: &str, slot: Option<&Slot>) -> Self {
+        let warehouse = self.warehouse.for_step(Step {
+            name: name.to_owned(),
+            slot: slot.cloned(),
+            max_bytes_billed: self.pipeline.limits.max_bytes_billed_per_step,
+        });
+        Self { warehouse, ..self.clone() }
+    }
+
+    /// The file of a slot, where slots are files.
+    pub fn slot_file(&self, slot: &Slot) -> Option<PathBuf> {
+        self.backends.local.slot_file(slot)
     }
 
     /// Where dbt works on a slot.
     pub fn place(&self, slot: &Slot, project: &Project) -> Result<Place, Problem> {
-        Ok(Place::Duckdb { file: self.embedded.slot_file(slot), schemas: self.schemas(project)? })
+        Ok(self.backends.local.place(slot, self.schemas(project)?))
     }
 
     /// The schema (layer) of each relation of the project, by node id.
-    pub fn schemas(&self, project: &Project) -> Result<std::collections::BTreeMap<String, Identifier>, Problem> {
+    pub fn schemas(&self, project: &Project) -> Result<BTreeMap<String, Identifier>, Problem> {
         Ok(project.schemas(&Identifier::new(UNLAYERED)?)?)
+    }
+
+    /// The pipeline with every source's file at hand that `table` reads: its path is one of this machine.
+    pub async fn pipeline_for_reading(&self, table: &pipeline::Table) -> Result<Arc<Pipeline>, Problem> {
+        let Some(SourceKind::Duckdb { path }) = self.pipeline.sources.get(&table.source).map(|source| &source.kind)
+        else {
+            return Ok(self.pipeline.clone());
+        };
+        let file = self.backends.local.source(path).await?;
+        let path = file
+            .to_str()
+            .ok_or_else(|| Problem::rejected(format!("{} is no text; name the home folder in UTF-8", file.display())))?
+            .to_owned();
+        let mut pipeline = Pipeline::clone(&self.pipeline);
+        if let Some(source) = pipeline.sources.get_mut(&table.source) {
+            source.kind = SourceKind::Duckdb { path };
+        }
+        Ok(Arc::new(pipeline))
+    }
+
+    /// Changes a source's file. `work` may be asked again, with another file, when somebody else was faster.
+    pub async fn change_source<T, Work>(&self, path: &str, work: impl Fn(PathBuf) -> Work) -> Result<T, Problem>
+    where
+        Work: Future<Output = Result<T, Problem>>,
+    {
+        for _ in 0..CHANGE_TRIES {
+            let draft = self.backends.local.draft(path).await?;
+            let done = work(draft.file.clone()).await?;
+            if self.backends.local.keep(draft).await? {
+                return Ok(done);
+            }
+        }
+        Err(Problem::new(
+            Kind::Unavailable,
+            "source",
+            format!("source {path} was changed by others {CHANGE_TRIES} times while it was written; try again"),
+        ))
     }
 }
 

@@ -90,10 +90,9 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
     let run = || -> Result<(), Problem> {
         let config = Config::from_env().map_err(|error| Problem::rejected(error.to_string()))?;
         start_logs(name, &config.log_filter);
-        let platform = Platform::open(&config)?;
-        let router = with_service_routes(name, routes(platform));
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
         runtime.block_on(async {
+            let router = with_service_routes(name, routes(Platform::open(&config).await?));
             let server = Server::start(config.listen, router)
                 .await
                 .map_err(|error| Problem::rejected(format!("can't listen on {}: {error}", config.listen)))?;

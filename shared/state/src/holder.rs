@@ -14,6 +14,11 @@ impl Holder {
         Self(format!("{}/{pid}/{}", host(), start_time(pid).unwrap_or_default()))
     }
 
+    /// An instance of a service that runs on nobody knows which machine: only its heartbeat tells whether it lives.
+    pub fn instance_of(service: &str) -> Self {
+        Self(format!("{}/{}", service.replace('/', "-"), uuid::Uuid::now_v7().simple()))
+    }
+
     /// The holder as text, as claims record it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -72,5 +77,6 @@ mod tests {
     fn nothing_is_said_of_another_machine() {
         assert!(!Holder::is_dead("elsewhere-1/1/1"));
         assert!(!Holder::is_dead("garbage"));
+        assert!(!Holder::is_dead(Holder::instance_of("publish").as_str()));
     }
 }

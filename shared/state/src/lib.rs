@@ -36,7 +36,12 @@ pub struct State {
 impl State {
     /// `lease`: after how long without a heartbeat a claim has expired.
     pub fn new(store: Arc<dyn ObjectStore>, lease: Duration) -> Self {
-        Self { store, holder: Holder::this_process(), lease }
+        Self::held_by(Holder::this_process(), store, lease)
+    }
+
+    /// The same for a holder that is not simply this process.
+    pub fn held_by(holder: Holder, store: Arc<dyn ObjectStore>, lease: Duration) -> Self {
+        Self { store, holder, lease }
     }
 
     /// The store underneath.

@@ -1,8 +1,10 @@
-//! Object stores: the few operations that the pipeline needs of Cloud Storage, and a folder that gives the same ones.
+//! Object stores: the few operations that the pipeline needs, on Cloud Storage and on a folder that gives the same ones.
 //!
 //! Every object has a *generation*, a number that changes with each write. A write or a delete can be made to depend
 //! on it, which is the one means by which concurrent workers agree on anything.
 
+#[cfg(feature = "google")]
+mod cloud_storage;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
@@ -18,6 +20,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "google")]
+pub use cloud_storage::{CloudStorage, Draft, LocalCopies, LocalCopy};
 pub use error::Error;
 pub use folder::Folder;
 pub use lock::{FileLock, LockMode};

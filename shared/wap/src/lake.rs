@@ -10,6 +10,21 @@ use crate::{Digest, Identifier, PartitionKey};
 /// The format version of [`Manifest`] and [`LedgerEntry`].
 pub const LAKE_VERSION: u32 = 1;
 
+/// A column that every object has beside the contract's, as text: the partition's key. Neither it nor the two below
+/// are part of the digest or of [`Manifest::columns`]. Their names begin with [`OWN_PREFIX`] and not with an underscore,
+/// because BigQuery refuses columns whose names begin with `_PARTITION` in any letter case.
+pub const PARTITION_COLUMN: &str = "bgp_partition";
+
+/// What the clocks of the pipeline's time zone showed when the partition began (DATETIME: microseconds without a zone);
+/// NULL for the partition `all`. A warehouse partitions by it.
+pub const PARTITION_START_COLUMN: &str = "bgp_partition_start";
+
+/// [`Manifest::load`], as text: tells rows that one extraction wrote from those of another.
+pub const LOAD_COLUMN: &str = "bgp_load";
+
+/// Columns of a contract may not begin with it, in any letter case.
+pub const OWN_PREFIX: &str = "bgp_";
+
 /// One table, one partition, one content. Named by its digest and never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +38,10 @@ pub struct Manifest {
     pub digest: Digest,
     /// The digest of the table's contract at extraction.
     pub contract: Digest,
+    /// The id of the upload that wrote the objects: a part of their keys, and the value of [`LOAD_COLUMN`]. Absent
+    /// where the objects are from before there was that column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<String>,
     pub rows: u64,
     /// Bytes of all objects.
     pub bytes: u64,

@@ -11,7 +11,10 @@ mod verdict;
 mod work;
 
 pub use attempt::{ATTEMPT_VERSION, Attempt, Claim, EndReason, Ended, Step};
-pub use lake::{LAKE_VERSION, LedgerEntry, LedgerStep, Manifest, ManifestColumn, ManifestObject};
+pub use lake::{
+    LAKE_VERSION, LOAD_COLUMN, LedgerEntry, LedgerStep, Manifest, ManifestColumn, ManifestObject, OWN_PREFIX,
+    PARTITION_COLUMN, PARTITION_START_COLUMN,
+};
 pub use names::{AttemptId, Digest, Identifier, InvalidName, PartitionKey, RunId};
 pub use receipt::{RECEIPT_VERSION, Receipt, StepSeconds};
 pub use record::{Building, Deployment, Hold, Kept, Live, RECORD_KEY, RECORD_VERSION, Refusal, Refused, View};

@@ -10,8 +10,12 @@ use pipeline::{Pipeline, Table};
 use wap::{AttemptId, Color, Digest, Identifier, Manifest, PartitionKey, Slot};
 
 use crate::{
-    DeploymentRow, Desired, Error, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Warehouse,
+    DeploymentRow, Desired, Error, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Statistics,
+    Step, Warehouse,
 };
+
+/// A row of the tables that fixtures make: columns `id` (integer) and `name` (text).
+pub type Row = (i64, String);
 
 /// A warehouse that tests may fill.
 #[async_trait]
@@ -19,11 +23,14 @@ pub trait Fixture: Send + Sync {
     /// The warehouse, empty at first.
     fn warehouse(&self) -> &dyn Warehouse;
 
-    /// Runs statements in a slot, as dbt would.
-    async fn execute(&self, slot: &Slot, sql: &str);
+    /// Makes a table of a slot with exactly these rows, as dbt would; one that is there is replaced.
+    async fn write(&self, slot: &Slot, schema: &str, relation: &str, rows: &[Row]);
 
-    /// Stores the rows of a query (`id`, `name`) as one object of the lake, and returns its manifest.
-    async fn extract(&self, table: &Table, partition: &PartitionKey, query: &str) -> Manifest;
+    /// Makes a view of a slot that shows all of a relation of the same slot, as dbt would.
+    async fn view(&self, slot: &Slot, schema: &str, relation: &str, over: &str);
+
+    /// Stores rows as one object of the lake, and returns its manifest.
+    async fn extract(&self, table: &Table, partition: &PartitionKey, rows: &[Row]) -> Manifest;
 
     /// Damages an object of a manifest: other bytes of the same length.
     async fn damage(&self, manifest: &Manifest);
@@ -33,15 +40,21 @@ pub trait Fixture: Send + Sync {
 }
 
 /// Tests of every case of the contract for one back end: `$make` is an expression that gives a fresh fixture.
+///
+/// A case that a back end can't pass is declared with the reason after `except`; its test fails when the case passes.
 #[macro_export]
 macro_rules! warehouse_contract {
-    ($back_end:ident, $make:expr) => {
+    ($back_end:ident, $make:expr $(, except { $($gap:ident: $reason:literal),* $(,)? })?) => {
         mod $back_end {
+            const GAPS: &[(&str, &str)] = &[$($((stringify!($gap), $reason)),*)?];
             $crate::warehouse_contract!(@cases $make;
                 a_slot_starts_empty_or_as_a_copy,
                 a_repeated_create_starts_again,
+                views_are_carried_into_the_next_slot,
                 a_pin_shows_what_was_admitted_and_nothing_else,
                 a_pin_outlives_what_happens_to_raw,
+                a_pin_heals_what_raw_holds_wrongly,
+                an_empty_partition_is_pinned_empty,
                 a_column_that_older_objects_lack_is_null,
                 a_required_column_that_older_objects_lack_is_refused,
                 sealing_twice_is_sealing_once,
@@ -51,10 +64,14 @@ macro_rules! warehouse_contract {
                 converging_follows_the_record_when_it_moves,
                 readers_of_nothing_are_told_so,
                 a_query_is_cut_at_its_limit,
-                digests_do_not_depend_on_order,
+                values_read_the_same_from_every_back_end,
+                digests_are_the_same_in_any_order_and_back_end,
                 damaged_objects_are_named_and_not_loaded,
+                relations_and_their_columns_are_listed,
                 dropped_relations_are_gone,
                 a_dropped_slot_is_gone,
+                steps_are_counted_apart,
+                an_attempt_without_jobs_has_none_to_cancel,
             );
         }
     };
@@ -63,7 +80,13 @@ macro_rules! warehouse_contract {
             #[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 let fixture = $make;
-                $crate::contract::$case(&fixture).await;
+                let gap = GAPS.iter().find(|(case, _)| *case == stringify!($case));
+                let outcome = tokio::spawn(async move { $crate::contract::$case(&fixture).await }).await;
+                match (outcome, gap) {
+                    (Ok(()), None) | (Err(_), Some(_)) => {}
+                    (Ok(()), Some((case, reason))) => panic!("{case} passes; it is declared as a gap: {reason}"),
+                    (Err(error), None) => std::panic::resume_unwind(error.into_panic()),
+                }
             }
         )*
     };
@@ -114,23 +137,39 @@ fn publication(slot: &Slot, columns: &[&str]) -> Publication {
     Publication { views: vec![view], deployment }
 }
 
-async fn count(fixture: &dyn Fixture, place: &Place, from: &str) -> u64 {
-    let sql = format!("SELECT COUNT(*) FROM {from}");
-    fixture.warehouse().query(place, &sql, 1).await.unwrap().single().unwrap().as_u64().unwrap()
+async fn single(fixture: &dyn Fixture, place: &Place, sql: &str) -> u64 {
+    fixture.warehouse().query(place, sql, 1).await.unwrap().single().unwrap().as_u64().unwrap()
+}
+
+/// How many rows a relation of a slot has for which `filter` holds.
+async fn count_where(fixture: &dyn Fixture, slot: &Slot, relation: &str, filter: &str) -> u64 {
+    let (schema, name) = relation.split_once('.').unwrap();
+    let from = fixture.warehouse().relation(slot, schema, name);
+    single(fixture, &Place::Slot(slot.clone()), &format!("SELECT COUNT(*) AS n FROM {from} WHERE {filter}")).await
+}
+
+async fn count(fixture: &dyn Fixture, slot: &Slot, relation: &str) -> u64 {
+    count_where(fixture, slot, relation, "TRUE").await
+}
+
+async fn count_live(fixture: &dyn Fixture, view: &str) -> u64 {
+    single(fixture, &Place::Live, &format!("SELECT COUNT(*) AS n FROM live.{view}")).await
+}
+
+fn rows(number: i64, name: &str) -> Vec<Row> {
+    (0..number).map(|id| (id, name.to_owned())).collect()
 }
 
 /// A slot with `mart.things` of some rows.
-async fn built(fixture: &dyn Fixture, cycle: u64, name: &str, rows: u64) -> Slot {
+async fn built(fixture: &dyn Fixture, cycle: u64, name: &str, number: i64) -> Slot {
     let slot = slot(cycle, name);
     fixture.warehouse().create(&slot, None).await.unwrap();
-    let sql =
-        format!("CREATE SCHEMA mart; CREATE TABLE mart.things AS SELECT range AS id, 'n' AS name FROM range({rows})");
-    fixture.execute(&slot, &sql).await;
+    fixture.write(&slot, "mart", "things", &rows(number, "n")).await;
     slot
 }
 
-async fn sealed(fixture: &dyn Fixture, cycle: u64, name: &str, rows: u64) -> Slot {
-    let slot = built(fixture, cycle, name, rows).await;
+async fn sealed(fixture: &dyn Fixture, cycle: u64, name: &str, number: i64) -> Slot {
+    let slot = built(fixture, cycle, name, number).await;
     fixture.warehouse().seal(&slot, &publication(&slot, &["id", "name"])).await.unwrap();
     slot
 }
@@ -139,24 +178,49 @@ pub async fn a_slot_starts_empty_or_as_a_copy(fixture: &dyn Fixture) {
     let first = sealed(fixture, 1, "a", 3).await;
     let second = slot(2, "b");
     fixture.warehouse().create(&second, Some(&first)).await.unwrap();
-    assert_eq!(count(fixture, &Place::Slot(second.clone()), "mart.things").await, 3);
-    fixture.execute(&second, "DELETE FROM mart.things").await;
-    assert_eq!(count(fixture, &Place::Slot(first), "mart.things").await, 3);
-    assert_eq!(count(fixture, &Place::Slot(second), "mart.things").await, 0);
+    assert_eq!(count(fixture, &second, "mart.things").await, 3);
+    fixture.write(&second, "mart", "things", &[]).await;
+    assert_eq!(count(fixture, &first, "mart.things").await, 3);
+    assert_eq!(count(fixture, &second, "mart.things").await, 0);
 }
 
 pub async fn a_repeated_create_starts_again(fixture: &dyn Fixture) {
     let first = sealed(fixture, 1, "a", 3).await;
     let second = slot(2, "b");
     fixture.warehouse().create(&second, Some(&first)).await.unwrap();
-    fixture.execute(&second, "DROP TABLE mart.things CASCADE").await;
+    fixture.warehouse().drop_relations(&second, &["mart.things".to_owned()]).await.unwrap();
+    fixture.write(&second, "mart", "others", &rows(1, "n")).await;
     fixture.warehouse().create(&second, Some(&first)).await.unwrap();
-    assert_eq!(count(fixture, &Place::Slot(second), "mart.things").await, 3);
+    assert_eq!(count(fixture, &second, "mart.things").await, 3);
+    assert!(fixture.warehouse().columns(&second, "mart", "others").await.unwrap().is_empty());
+}
+
+pub async fn views_are_carried_into_the_next_slot(fixture: &dyn Fixture) {
+    let table = table("");
+    let partition_one = fixture.extract(&table, &partition(1), &rows(4, "x")).await;
+    let first = slot(1, "a");
+    pin(fixture, &first, None, &table, &[&partition_one], &[]).await.unwrap();
+    fixture.write(&first, "mart", "things", &rows(3, "n")).await;
+    // Made in this order, and carried in one that is possible: each needs the one before, the first needs the pin.
+    fixture.view(&first, "staging", "things", "raw.things").await;
+    fixture.view(&first, "mart", "middle", "mart.things").await;
+    fixture.view(&first, "mart", "a_last", "mart.middle").await;
+    fixture.warehouse().seal(&first, &publication(&first, &["id", "name"])).await.unwrap();
+
+    let second = slot(2, "b");
+    let partition_two = fixture.extract(&table, &partition(2), &rows(5, "x")).await;
+    pin(fixture, &second, Some(&first), &table, &[&partition_one, &partition_two], &[]).await.unwrap();
+    fixture.write(&second, "mart", "things", &rows(7, "n")).await;
+    for (relation, before, after) in [("mart.middle", 3, 7), ("mart.a_last", 3, 7), ("staging.things", 4, 9)] {
+        assert_eq!(count(fixture, &first, relation).await, before, "{relation} of the first slot");
+        assert_eq!(count(fixture, &second, relation).await, after, "{relation} of the second slot");
+    }
 }
 
 async fn pin(
     fixture: &dyn Fixture,
     slot: &Slot,
+    from: Option<&Slot>,
     table: &Table,
     partitions: &[&Manifest],
     changed: &[&Manifest],
@@ -167,53 +231,91 @@ async fn pin(
         partitions: partitions.iter().map(pinned).collect(),
         changed: changed.iter().map(|manifest| (*manifest).clone()).collect(),
     };
-    fixture.warehouse().create(slot, None).await.unwrap();
+    fixture.warehouse().create(slot, from).await.unwrap();
     fixture.warehouse().pin(slot, &[pin]).await
 }
 
 pub async fn a_pin_shows_what_was_admitted_and_nothing_else(fixture: &dyn Fixture) {
     let table = table("");
-    let one = fixture.extract(&table, &partition(1), "SELECT range AS id, 'old' AS name FROM range(2)").await;
-    let two = fixture.extract(&table, &partition(2), "SELECT range AS id, 'new' AS name FROM range(5)").await;
-    let old_two = fixture.extract(&table, &partition(2), "SELECT range AS id, 'old' AS name FROM range(4)").await;
+    let one = fixture.extract(&table, &partition(1), &rows(2, "old")).await;
+    let two = fixture.extract(&table, &partition(2), &rows(5, "new")).await;
+    let old_two = fixture.extract(&table, &partition(2), &rows(4, "old")).await;
     let slot = slot(1, "a");
-    pin(fixture, &slot, &table, &[&one, &two], &[&old_two, &two]).await.unwrap();
-    let place = Place::Slot(slot);
-    assert_eq!(count(fixture, &place, "raw.things").await, 7);
-    assert_eq!(count(fixture, &place, "raw.things WHERE _partition = '2025-08-02' AND name = 'new'").await, 5);
-    assert_eq!(count(fixture, &place, "changes.raw__things").await, 9);
-    assert_eq!(count(fixture, &place, "raw.bgp_partitions WHERE is_contiguous AND row_count > 0").await, 2);
-    // Pinning again is the same pin; a table without a partition is empty and there.
+    pin(fixture, &slot, None, &table, &[&one, &two], &[&old_two, &two]).await.unwrap();
+    assert_eq!(count(fixture, &slot, "raw.things").await, 7);
+    assert_eq!(count_where(fixture, &slot, "raw.things", "bgp_partition = '2025-08-02' AND name = 'new'").await, 5);
+    assert_eq!(count(fixture, &slot, "changes.raw__things").await, 9);
+    assert_eq!(count_where(fixture, &slot, "raw.bgp_partitions", "is_contiguous AND row_count = 5").await, 1);
+    assert_eq!(count_where(fixture, &slot, "raw.bgp_partitions", "starts_at < ends_at").await, 2);
+    // A table without a partition is empty and there.
     let empty = self::slot(1, "b");
-    pin(fixture, &empty, &table, &[], &[]).await.unwrap();
-    assert_eq!(count(fixture, &Place::Slot(empty), "raw.things").await, 0);
+    pin(fixture, &empty, None, &table, &[], &[]).await.unwrap();
+    assert_eq!(count(fixture, &empty, "raw.things").await, 0);
+    assert_eq!(count(fixture, &empty, "changes.raw__things").await, 0);
 }
 
 pub async fn a_pin_outlives_what_happens_to_raw(fixture: &dyn Fixture) {
     let table = table("");
-    let first = fixture.extract(&table, &partition(1), "SELECT range AS id, 'first' AS name FROM range(2)").await;
+    let first = fixture.extract(&table, &partition(1), &rows(2, "first")).await;
     fixture.warehouse().load(&table, &first).await.unwrap();
     let slot = slot(1, "a");
-    pin(fixture, &slot, &table, &[&first], &[&first]).await.unwrap();
-    let second = fixture.extract(&table, &partition(1), "SELECT range AS id, 'second' AS name FROM range(9)").await;
+    pin(fixture, &slot, None, &table, &[&first], &[&first]).await.unwrap();
+    let second = fixture.extract(&table, &partition(1), &rows(9, "second")).await;
     fixture.warehouse().load(&table, &second).await.unwrap();
     fixture.warehouse().load(&table, &second).await.unwrap();
-    assert_eq!(count(fixture, &Place::Slot(slot), "raw.things WHERE name = 'first'").await, 2);
+    assert_eq!(count_where(fixture, &slot, "raw.things", "name = 'first'").await, 2);
+}
+
+pub async fn a_pin_heals_what_raw_holds_wrongly(fixture: &dyn Fixture) {
+    let table = table("");
+    let [good, other, missing, stray] = [(1, 2, "good"), (2, 3, "other"), (3, 4, "missing"), (4, 5, "stray")];
+    let good = fixture.extract(&table, &partition(good.0), &rows(good.1, good.2)).await;
+    let admitted = fixture.extract(&table, &partition(other.0), &rows(3, "admitted")).await;
+    let other = fixture.extract(&table, &partition(other.0), &rows(other.1, other.2)).await;
+    let missing = fixture.extract(&table, &partition(missing.0), &rows(missing.1, missing.2)).await;
+    let stray = fixture.extract(&table, &partition(stray.0), &rows(stray.1, stray.2)).await;
+    // Whoever was late has replaced the second partition, and loaded one that nobody admitted.
+    for manifest in [&good, &admitted, &other, &stray] {
+        fixture.warehouse().load(&table, manifest).await.unwrap();
+    }
+    let slot = slot(1, "a");
+    pin(fixture, &slot, None, &table, &[&good, &admitted, &missing], &[]).await.unwrap();
+    assert_eq!(count(fixture, &slot, "raw.things").await, 9);
+    for (name, number) in [("good", 2), ("admitted", 3), ("missing", 4)] {
+        assert_eq!(count_where(fixture, &slot, "raw.things", &format!("name = '{name}'")).await, number, "{name}");
+    }
+    // The same pin again is the same.
+    pin(fixture, &slot, None, &table, &[&good, &admitted, &missing], &[]).await.unwrap();
+    assert_eq!(count(fixture, &slot, "raw.things").await, 9);
+}
+
+pub async fn an_empty_partition_is_pinned_empty(fixture: &dyn Fixture) {
+    let table = table("");
+    let full = fixture.extract(&table, &partition(1), &rows(2, "x")).await;
+    let empty = Manifest { rows: 0, bytes: 0, objects: Vec::new(), digest: Digest::of("no rows"), ..full.clone() };
+    fixture.warehouse().load(&table, &full).await.unwrap();
+    fixture.warehouse().load(&table, &empty).await.unwrap();
+    let slot = slot(1, "a");
+    pin(fixture, &slot, None, &table, &[&empty], &[&full, &empty]).await.unwrap();
+    assert_eq!(count(fixture, &slot, "raw.things").await, 0);
+    assert_eq!(count(fixture, &slot, "changes.raw__things").await, 2);
+    assert_eq!(count_where(fixture, &slot, "raw.bgp_partitions", "row_count = 0").await, 1);
 }
 
 pub async fn a_column_that_older_objects_lack_is_null(fixture: &dyn Fixture) {
-    let old = fixture.extract(&table(""), &partition(1), "SELECT range AS id, 'x' AS name FROM range(2)").await;
+    let old = fixture.extract(&table(""), &partition(1), &rows(2, "x")).await;
     let wider = table("      - {name: color, type: string}\n");
     let slot = slot(1, "a");
-    pin(fixture, &slot, &wider, &[&old], &[]).await.unwrap();
-    assert_eq!(count(fixture, &Place::Slot(slot), "raw.things WHERE color IS NULL").await, 2);
+    pin(fixture, &slot, None, &wider, &[&old], &[&old]).await.unwrap();
+    assert_eq!(count_where(fixture, &slot, "raw.things", "color IS NULL").await, 2);
+    assert_eq!(count_where(fixture, &slot, "changes.raw__things", "color IS NULL").await, 2);
 }
 
 pub async fn a_required_column_that_older_objects_lack_is_refused(fixture: &dyn Fixture) {
-    let old = fixture.extract(&table(""), &partition(1), "SELECT range AS id, 'x' AS name FROM range(2)").await;
+    let old = fixture.extract(&table(""), &partition(1), &rows(2, "x")).await;
     let wider = table("      - {name: color, type: string, mode: required}\n");
-    let error = pin(fixture, &slot(1, "a"), &wider, &[&old], &[]).await.unwrap_err();
-    assert!(matches!(error, Error::Rejected { .. }));
+    let error = pin(fixture, &slot(1, "a"), None, &wider, &[&old], &[]).await.unwrap_err();
+    assert!(matches!(error, Error::Rejected { .. }), "{error}");
     assert!(error.to_string().contains("color") && error.to_string().contains("things"), "{error}");
 }
 
@@ -224,14 +326,14 @@ pub async fn sealing_twice_is_sealing_once(fixture: &dyn Fixture) {
     assert_eq!(fixture.warehouse().seal(&slot, &publication).await.unwrap(), first);
     assert_eq!(fixture.warehouse().fingerprint(&slot).await.unwrap(), first);
     // Reading changes nothing.
-    count(fixture, &Place::Slot(slot.clone()), "mart.things").await;
+    count(fixture, &slot, "mart.things").await;
     assert_eq!(fixture.warehouse().fingerprint(&slot).await.unwrap(), first);
 }
 
 pub async fn any_change_to_a_sealed_slot_changes_its_fingerprint(fixture: &dyn Fixture) {
     let slot = sealed(fixture, 1, "a", 3).await;
     let before = fixture.warehouse().fingerprint(&slot).await.unwrap();
-    fixture.execute(&slot, "UPDATE mart.things SET name = 'm' WHERE id = 1").await;
+    fixture.write(&slot, "mart", "things", &rows(3, "m")).await;
     assert_ne!(fixture.warehouse().fingerprint(&slot).await.unwrap(), before);
 }
 
@@ -265,7 +367,7 @@ pub async fn converging_shows_what_the_record_names(fixture: &dyn Fixture) {
         assert!(converged.changed);
         assert_eq!(&converged.slot, slot);
         assert!(!fixture.warehouse().converge(&record).await.unwrap().changed);
-        assert_eq!(count(fixture, &Place::Live, "live.things").await, rows);
+        assert_eq!(count_live(fixture, "things").await, rows);
         assert_eq!(fixture.warehouse().published().await.unwrap(), [slot.name()]);
     }
     let deployment = fixture.warehouse().query(&Place::Live, "SELECT * FROM live.deployment", 5).await.unwrap();
@@ -282,7 +384,7 @@ pub async fn converging_follows_the_record_when_it_moves(fixture: &dyn Fixture) 
     let late = fixture.warehouse().converge(&Record(Mutex::new(vec![second.clone()]))).await.unwrap();
     assert_eq!(late.slot, second);
     assert_ne!(late.slot, first);
-    assert_eq!(count(fixture, &Place::Live, "live.things").await, 5);
+    assert_eq!(count_live(fixture, "things").await, 5);
 }
 
 pub async fn readers_of_nothing_are_told_so(fixture: &dyn Fixture) {
@@ -292,29 +394,52 @@ pub async fn readers_of_nothing_are_told_so(fixture: &dyn Fixture) {
 }
 
 pub async fn a_query_is_cut_at_its_limit(fixture: &dyn Fixture) {
-    let place = Place::Slot(built(fixture, 1, "a", 5).await);
-    let sql = "SELECT id FROM mart.things ORDER BY id";
-    let cut = fixture.warehouse().query(&place, sql, 3).await.unwrap();
+    let slot = built(fixture, 1, "a", 5).await;
+    let sql = format!("SELECT id FROM {} ORDER BY id", fixture.warehouse().relation(&slot, "mart", "things"));
+    let place = Place::Slot(slot);
+    let cut = fixture.warehouse().query(&place, &sql, 3).await.unwrap();
     assert_eq!((cut.rows.len(), cut.is_cut), (3, true));
-    let whole = fixture.warehouse().query(&place, sql, 5).await.unwrap();
+    let whole = fixture.warehouse().query(&place, &sql, 5).await.unwrap();
     assert_eq!((whole.rows.len(), whole.is_cut), (5, false));
+    assert_eq!(serde_json::json!(whole.rows), serde_json::json!([[0], [1], [2], [3], [4]]));
 }
 
-pub async fn digests_do_not_depend_on_order(fixture: &dyn Fixture) {
-    let place = Place::Slot(built(fixture, 1, "a", 5000).await);
-    let digest = async |sql: &str| -> Digest { fixture.warehouse().digest(&place, sql).await.unwrap() };
-    let up = digest("SELECT id, name FROM mart.things ORDER BY id").await;
-    assert_eq!(digest("SELECT name, id FROM mart.things ORDER BY id DESC").await, up);
-    assert_ne!(digest("SELECT id, name FROM mart.things WHERE id > 0").await, up);
-    assert_ne!(digest("SELECT id, CASE id WHEN 7 THEN 'm' ELSE name END AS name FROM mart.things").await, up);
+/// Literals that both dialects write alike.
+const VALUES: &str = "SELECT 7 AS a, 'its' AS b, TRUE AS c, DATE '2025-08-01' AS d, \
+                      TIMESTAMP '2025-08-01 01:02:03.5' AS e, 1.5e0 AS f, CAST(NULL AS DATE) AS g, \
+                      TIMESTAMP '9999-12-31 23:59:59.999999' AS h";
+
+pub async fn values_read_the_same_from_every_back_end(fixture: &dyn Fixture) {
+    let place = Place::Slot(built(fixture, 1, "a", 1).await);
+    let found = fixture.warehouse().query(&place, VALUES, 1).await.unwrap();
+    assert_eq!(found.columns, ["a", "b", "c", "d", "e", "f", "g", "h"]);
+    let expected = serde_json::json!([
+        7, "its", true, "2025-08-01", "2025-08-01T01:02:03.5Z", 1.5, null, "9999-12-31T23:59:59.999999Z"
+    ]);
+    assert_eq!(serde_json::json!(found.rows[0]), expected);
+}
+
+pub async fn digests_are_the_same_in_any_order_and_back_end(fixture: &dyn Fixture) {
+    let slot = built(fixture, 1, "a", 5000).await;
+    let things = fixture.warehouse().relation(&slot, "mart", "things");
+    let place = Place::Slot(slot);
+    let digest = async |sql: &str| -> Digest {
+        fixture.warehouse().digest(&place, &sql.replace("THINGS", &things)).await.unwrap()
+    };
+    let up = digest("SELECT id, name FROM THINGS ORDER BY id").await;
+    assert_eq!(digest("SELECT name, id FROM THINGS ORDER BY id DESC").await, up);
+    assert_ne!(digest("SELECT id, name FROM THINGS WHERE id > 0").await, up);
+    assert_ne!(digest("SELECT id, CASE id WHEN 7 THEN 'm' ELSE name END AS name FROM THINGS").await, up);
+    // Found once and fixed: another back end, or another version of this one, has to find the same.
+    assert_eq!(up.as_str(), "0287ddf88327124aebd452b5bc1c847a");
+    assert_eq!(digest(VALUES).await.as_str(), "1adf2d2548bb05b6d0c901353cc3a8a1");
 }
 
 pub async fn damaged_objects_are_named_and_not_loaded(fixture: &dyn Fixture) {
     let table = table("");
-    let rows = "SELECT range AS id, 'x' AS name FROM range(100)";
-    let damaged = fixture.extract(&table, &partition(1), rows).await;
+    let damaged = fixture.extract(&table, &partition(1), &rows(100, "x")).await;
     fixture.damage(&damaged).await;
-    let truncated = fixture.extract(&table, &partition(2), rows).await;
+    let truncated = fixture.extract(&table, &partition(2), &rows(100, "y")).await;
     fixture.truncate(&truncated).await;
     for manifest in [damaged, truncated] {
         let error = fixture.warehouse().load(&table, &manifest).await.unwrap_err();
@@ -323,10 +448,25 @@ pub async fn damaged_objects_are_named_and_not_loaded(fixture: &dyn Fixture) {
     }
 }
 
+pub async fn relations_and_their_columns_are_listed(fixture: &dyn Fixture) {
+    let slot = built(fixture, 1, "a", 5).await;
+    fixture.view(&slot, "mart", "seen", "mart.things").await;
+    let relations = fixture.warehouse().relations(&slot).await.unwrap();
+    let of_mart: Vec<&str> =
+        relations.iter().filter(|(schema, _)| schema == "mart").map(|(_, name)| name.as_str()).collect();
+    assert_eq!(of_mart, ["seen", "things"]);
+    for relation in ["things", "seen"] {
+        let columns = fixture.warehouse().columns(&slot, "mart", relation).await.unwrap();
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["id", "name"], "{relation}");
+    }
+    assert!(fixture.warehouse().columns(&slot, "mart", "nothing").await.unwrap().is_empty());
+}
+
 pub async fn dropped_relations_are_gone(fixture: &dyn Fixture) {
     let slot = built(fixture, 1, "a", 5).await;
-    fixture.execute(&slot, "CREATE VIEW mart.seen AS SELECT 1 AS one").await;
-    let names = ["mart.things", "mart.seen", "mart.never"].map(str::to_owned);
+    fixture.view(&slot, "mart", "seen", "mart.things").await;
+    let names = ["mart.seen", "mart.things", "mart.never"].map(str::to_owned);
     fixture.warehouse().drop_relations(&slot, &names).await.unwrap();
     assert!(fixture.warehouse().columns(&slot, "mart", "things").await.unwrap().is_empty());
     assert!(fixture.warehouse().columns(&slot, "mart", "seen").await.unwrap().is_empty());
@@ -339,4 +479,21 @@ pub async fn a_dropped_slot_is_gone(fixture: &dyn Fixture) {
     fixture.warehouse().drop_slot(&slot.name()).await.unwrap();
     assert!(fixture.warehouse().slots().await.unwrap().is_empty());
     assert!(fixture.warehouse().fingerprint(&slot).await.is_err());
+}
+
+pub async fn steps_are_counted_apart(fixture: &dyn Fixture) {
+    let slot = built(fixture, 1, "a", 5).await;
+    let step = |name: &str| {
+        let step = Step { name: name.to_owned(), slot: Some(slot.clone()), max_bytes_billed: None };
+        fixture.warehouse().for_step(step)
+    };
+    let (first, second) = (step("first"), step("second"));
+    let sql = format!("SELECT COUNT(*) AS n FROM {}", first.relation(&slot, "mart", "things"));
+    first.query(&Place::Slot(slot.clone()), &sql, 1).await.unwrap();
+    assert_eq!(second.statistics(), Statistics::default());
+}
+
+pub async fn an_attempt_without_jobs_has_none_to_cancel(fixture: &dyn Fixture) {
+    let slot = built(fixture, 1, "a", 5).await;
+    assert_eq!(fixture.warehouse().cancel(&slot).await.unwrap(), 0);
 }

@@ -3,28 +3,49 @@
 //! The trait is cut for BigQuery: every call is a job that may take long and may be repeated after an unknown outcome,
 //! nothing is transactional across tables, and views are re-pointed one by one. Where DuckDB can do more it simply does.
 
+#[cfg(feature = "google")]
+mod bigquery;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 #[cfg(feature = "duckdb")]
 mod duckdb;
 mod error;
+#[cfg(any(feature = "duckdb", feature = "google"))]
+mod lake;
 mod place;
+mod step;
+#[cfg(any(feature = "duckdb", feature = "google"))]
+mod text;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeline::Table;
 use wap::{Digest, Manifest, Slot};
 
+#[cfg(feature = "google")]
+pub use bigquery::{BigQuery, Members, Settings};
 #[cfg(feature = "duckdb")]
 pub use duckdb::DuckDb;
 pub use error::Error;
 pub use place::{DeploymentRow, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Rows};
+pub use step::{Statistics, Step};
 
 /// A warehouse. Every method may be called again after an error or a lost answer and then has the same effect.
 #[async_trait]
 pub trait Warehouse: Debug + Send + Sync {
+    /// The same warehouse for one step: its jobs carry the step's labels, are held to its budget, and are counted apart
+    /// from those of every other step, also of one that runs at the same time.
+    fn for_step(&self, step: Step) -> Arc<dyn Warehouse>;
+
+    /// What the jobs of this step have cost so far.
+    fn statistics(&self) -> Statistics;
+
+    /// The text by which a query names a relation of a slot. Names are never replaced in the text of a query.
+    fn relation(&self, slot: &Slot, schema: &str, relation: &str) -> String;
+
     /// Replaces one partition of one raw table by the content of a manifest: readers of `raw` see the partition before
     /// or after, never between.
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error>;
@@ -37,7 +58,10 @@ pub trait Warehouse: Debug + Send + Sync {
     /// partitions that differ from the live slot, as `raw__TABLE`. Nothing that happens to `raw` later matters to it.
     async fn pin(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error>;
 
-    /// Drops relations of models that the project no longer has.
+    /// All tables and views of a slot, as schema and name.
+    async fn relations(&self, slot: &Slot) -> Result<Vec<(String, String)>, Error>;
+
+    /// Drops relations, `schema.relation`, of models that the project no longer has. That one is not there is no error.
     async fn drop_relations(&self, slot: &Slot, relations: &[String]) -> Result<(), Error>;
 
     /// The columns of a relation of a slot, in order, with the warehouse's names of their types. Empty if there is no
@@ -57,7 +81,8 @@ pub trait Warehouse: Debug + Send + Sync {
     /// and stopping as soon as it names another slot. Returns for how long views showed different slots.
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error>;
 
-    /// The slot that each published view shows now; one entry for all where they can't differ.
+    /// The slots that published views show now: one, or more while views are moved from one to another. Empty if
+    /// nothing is published.
     async fn published(&self) -> Result<Vec<String>, Error>;
 
     /// Reads at most `limit` rows.
@@ -65,6 +90,10 @@ pub trait Warehouse: Debug + Send + Sync {
 
     /// The canonical digest of all rows of a query.
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error>;
+
+    /// Asks the warehouse to cancel the jobs that still run for an attempt, whoever started them, and returns how many there were. For
+    /// an attempt that was overtaken: what it still writes goes where nobody looks, but costs.
+    async fn cancel(&self, slot: &Slot) -> Result<usize, Error>;
 
     /// Names of all slots that exist.
     async fn slots(&self) -> Result<Vec<String>, Error>;

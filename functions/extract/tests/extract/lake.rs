@@ -1,7 +1,9 @@
 //! What lies in the lake afterwards.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
+use store::ObjectStoreExt;
 use wap::{Digest, PartitionKey};
 
 use crate::fixture::Fixture;
@@ -37,7 +39,8 @@ async fn a_large_partition_is_several_objects_that_the_manifest_describes() {
     assert_eq!(found, [["30000", "449985000", "101250000.00", "30000"]]);
     let sums: Vec<(&str, &str)> = manifest.sums.iter().map(|(name, sum)| (name.as_str(), sum.as_str())).collect();
     assert_eq!(sums, [("id", "449985000"), ("price", "101250000")]);
-    let schema = "SELECT DISTINCT compression FROM parquet_metadata(getvariable('file'))";
+    let schema = "SELECT DISTINCT compression FROM parquet_metadata(getvariable('file')) \
+                  WHERE NOT starts_with(path_in_schema, 'bgp_')";
     let file = fixture.path(&manifest.objects[0].key);
     let schema = schema.replace("getvariable('file')", &format!("'{}'", file.display()));
     assert_eq!(fixture.column(&manifest, &schema), ["SNAPPY"]);
@@ -72,6 +75,31 @@ async fn the_same_rows_are_the_same_manifest_in_any_order() {
     assert_eq!(fixture.one("all").await, first);
     let entry = fixture.state.ledger_entry(&first.table, &PartitionKey::all()).await.unwrap();
     assert_eq!(entry.extracted.unwrap().digest, first.digest);
+}
+
+#[tokio::test]
+async fn objects_carry_their_partition_its_start_and_their_upload() {
+    let rows = "CREATE TABLE t AS SELECT range AS id, TIMESTAMP '2025-03-09 12:00:00' AS seen_at FROM range(3000)";
+    let table = "    cursor: {column: seen_at}\n    partition: {granularity: GRANULARITY}\n    columns:\n      \
+         - {name: id, type: integer}\n      - {name: seen_at, type: datetime}";
+    let own = "SELECT DISTINCT bgp_partition, bgp_partition_start, typeof(bgp_partition_start), bgp_load FROM lake";
+    for (granularity, key, start) in [
+        ("hour", "2025-03-09T12", "2025-03-09 12:00:00"),
+        ("day", "2025-03-09", "2025-03-09 00:00:00"),
+        ("month", "2025-03", "2025-03-01 00:00:00"),
+        ("all", "all", "NULL"),
+    ] {
+        let table = table.replace("GRANULARITY", granularity);
+        let table = if key == "all" { table.replacen("    cursor: {column: seen_at}\n", "", 1) } else { table };
+        // Its clocks are twelve or thirteen hours from UTC.
+        let fixture = Fixture::in_zone("Pacific/Auckland", rows, &table);
+        let manifest = fixture.one(key).await;
+        let load = manifest.load.clone().unwrap();
+        assert_eq!(fixture.query(&manifest, own), [[key, start, "TIMESTAMP", load.as_str()]]);
+        assert!(manifest.objects.iter().all(|object| object.key.contains(&format!("/{load}/"))), "{manifest:?}");
+        let names: Vec<&str> = manifest.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["id", "seen_at"]);
+    }
 }
 
 #[tokio::test]
@@ -111,4 +139,53 @@ async fn the_source_waits_for_whoever_writes_it() {
     assert!(tokio::time::timeout(release, &mut extraction).await.is_err());
     drop(lock);
     assert_eq!(extraction.await.rows, 30_000);
+}
+
+#[tokio::test]
+async fn objects_that_are_gone_are_extracted_again() {
+    let fixture = Fixture::new(ROWS, TABLE);
+    let first = fixture.one("all").await;
+    let loaded = |entry: &mut wap::LedgerEntry| entry.loaded = entry.extracted.clone();
+    fixture.state.update_ledger(&first.table, &first.partition, loaded).await.unwrap();
+    assert_eq!(fixture.one("all").await, first);
+
+    fs::remove_file(fixture.path(&first.objects[1].key)).unwrap();
+    let second = fixture.one("all").await;
+    assert_eq!((&second.digest, second.rows), (&first.digest, first.rows));
+    assert_ne!(second.load, first.load);
+    assert_eq!(fixture.column(&second, "SELECT count(DISTINCT id) FROM lake"), ["30000"]);
+    let stored = fixture.state.manifest(&first.table, &first.partition, &first.digest).await.unwrap();
+    assert_eq!(stored, second);
+    // What was loaded was the other objects.
+    let entry = fixture.state.ledger_entry(&first.table, &first.partition).await.unwrap();
+    assert_eq!((entry.extracted.unwrap().digest, entry.loaded), (first.digest, None));
+    assert_eq!(fixture.one("all").await, second);
+}
+
+#[tokio::test]
+async fn objects_without_an_upload_are_extracted_again() {
+    let fixture = Fixture::new(ROWS, TABLE);
+    let mut older = fixture.one("all").await;
+    older.load = None;
+    let key = wap::Manifest::key(&older.table, &older.partition, &older.digest);
+    let written = fixture.state.store().put_json(&key, &older, store::Precondition::None).await;
+    written.unwrap();
+    let content = fixture.state.store().get(&key).await.unwrap().content;
+    assert!(!String::from_utf8(content.to_vec()).unwrap().contains("\"load\""));
+    assert!(fixture.one("all").await.load.is_some());
+}
+
+#[tokio::test]
+async fn a_source_in_a_folder_that_can_only_be_read() {
+    let fixture = Fixture::new(ROWS, TABLE);
+    // The pipeline's own files go elsewhere.
+    let folder = fixture.home.path().join("frozen");
+    fs::create_dir(&folder).unwrap();
+    fs::rename(fixture.source_path(), folder.join("source.duckdb")).unwrap();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o555);
+    let pipeline = crate::fixture::parse("UTC", "{kind: duckdb, path: frozen/source.duckdb}", TABLE);
+    let fixture = Fixture { pipeline, ..fixture };
+    assert_eq!(fixture.one("all").await.rows, 30_000);
+    mode(0o755);
 }

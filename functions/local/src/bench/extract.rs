@@ -14,12 +14,13 @@ use store::Folder;
 use tokio::runtime::Runtime;
 use wap::{Manifest, PartitionKey};
 
-use super::Measurement;
+use super::{Measurement, median};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Interleaved runs of each; medians of fewer jump.
-const RUNS: usize = 5;
+/// Runs of each, by turns. The figures are medians over them, and ratios are taken run by run: a machine that is busy for
+/// a while slows both of a pair.
+const RUNS: usize = 7;
 
 /// A log of transaction lines, all in one partition.
 const PIPELINE: &str = "\
@@ -60,9 +61,7 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
     let pipeline = Pipeline::parse("bench.yaml", PIPELINE)?;
     make_source(&folder.join("bench.duckdb"), rows)?;
     let runtime = Runtime::new()?;
-    let mut extracts = Vec::new();
-    let mut copies = Vec::new();
-    let mut ticks = (0, 0);
+    let mut runs = Vec::new();
     let mut bytes = (0, 0);
     reset_peak();
     let mut peak = None;
@@ -71,7 +70,7 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
         let lake = folder.join(format!("lake-{run}"));
         let (started, began) = (Instant::now(), processor_ticks());
         let manifest = runtime.block_on(extract(&pipeline, folder, &lake))?;
-        let (whole, between) = (started.elapsed(), processor_ticks());
+        let (seconds, between) = (started.elapsed().as_secs_f64(), processor_ticks());
         // Before the first copy, whose memory would count as well.
         peak = peak.or_else(peak_bytes);
         let bare = copy(folder)?;
@@ -82,48 +81,35 @@ pub(crate) fn run(rows: u64, folder: &Path) -> Result<Vec<Measurement>, Failure>
         fs::remove_dir_all(&lake)?;
         // The first run of each warms the caches.
         if run > 0 {
-            extracts.push(whole);
-            copies.push(bare);
-            ticks = (ticks.0 + between - began, ticks.1 + processor_ticks() - between);
+            let ticks = (between - began, processor_ticks() - between);
+            runs.push(Run { seconds, copy_seconds: bare.as_secs_f64(), ticks });
         }
     }
-    let (extracts, copies) = (median(extracts), median(copies));
+    let over = |value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
+    let measure = |name: &str, value, unit, aim| Measurement { name: name.to_owned(), value, unit, aim };
     let mut measurements = vec![
-        Measurement {
-            name: "extract, time to COPY".to_owned(),
-            value: extracts / copies,
-            unit: "ratio",
-            aim: Some(1.10),
-        },
-        Measurement {
-            name: "extract, size to COPY".to_owned(),
-            value: ratio(bytes.0, bytes.1),
-            unit: "ratio",
-            aim: Some(1.0),
-        },
-        Measurement { name: "extract".to_owned(), value: extracts, unit: "s", aim: None },
-        Measurement { name: "COPY".to_owned(), value: copies, unit: "s", aim: None },
+        measure("extract, time to COPY", over(|run| run.seconds / run.copy_seconds), "ratio", Some(1.10)),
+        measure("extract, size to COPY", ratio(bytes.0, bytes.1), "ratio", Some(1.0)),
+        measure("extract", over(|run| run.seconds), "s", None),
+        measure("COPY", over(|run| run.copy_seconds), "s", None),
     ];
-    if ticks.1 > 0 {
+    if runs.iter().all(|run| run.ticks.1 > 0) {
         // Says the same on a machine that is busy with other things.
-        let value = ratio(ticks.0, ticks.1);
-        measurements.push(Measurement {
-            name: "extract, processor time to COPY".to_owned(),
-            value,
-            unit: "ratio",
-            aim: Some(1.10),
-        });
+        let value = over(|run| ratio(run.ticks.0, run.ticks.1));
+        measurements.push(measure("extract, processor time to COPY", value, "ratio", Some(1.10)));
     }
     if let Some(peak) = peak {
-        let value = ratio(peak, 1 << 20);
-        measurements.push(Measurement {
-            name: "extract, peak memory".to_owned(),
-            value,
-            unit: "MiB",
-            aim: Some(256.0),
-        });
+        measurements.push(measure("extract, peak memory", ratio(peak, 1 << 20), "MiB", Some(256.0)));
     }
     Ok(measurements)
+}
+
+/// An extraction and, right after it, a copy.
+struct Run {
+    seconds: f64,
+    copy_seconds: f64,
+    /// Processor time of the two.
+    ticks: (u64, u64),
 }
 
 async fn extract(pipeline: &Pipeline, home: &Path, lake: &Path) -> Result<Manifest, Failure> {
@@ -177,11 +163,6 @@ fn make_source(path: &Path, rows: u64) -> Result<(), Failure> {
     ))?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(())
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]

@@ -23,7 +23,7 @@ impl Fixture {
     pub(crate) async fn new(config: &Config) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let config = Config { home: folder.path().join("home"), ..config.clone() };
-        let platform = Platform::open(&config)?;
+        let platform = Platform::open(&config).await?;
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform)).await?;
         Ok(Self { platform, server, _folder: folder })
     }
@@ -54,7 +54,9 @@ pub(crate) async fn begin_attempt(platform: &Platform, views: &[Identifier]) -> 
     platform.state.update_record(|record| record.clone().begin(&record, building.clone())).await?;
     if !views.is_empty() {
         platform.warehouse.create(&slot, None).await?;
-        let connection = duckdb::Connection::open(platform.slot_file(&slot))?;
+        let file =
+            platform.slot_file(&slot).ok_or_else(|| Failure::new("the bench measures the target duckdb only"))?;
+        let connection = duckdb::Connection::open(file)?;
         for view in views {
             connection.execute_batch(&format!(
                 "CREATE SCHEMA IF NOT EXISTS mart; CREATE TABLE mart.{view} AS SELECT range AS id, 'row ' || range AS name \

@@ -12,7 +12,7 @@ use crate::output;
 
 /// Prints the digest of every live table, `deployment` left out: it says which cycle it is and differs in each.
 pub(crate) async fn digest(config: &Config, options: &JsonOption) -> Result<(), Failure> {
-    let platform = Platform::open(config)?;
+    let platform = Platform::open(config).await?;
     let record = platform.state.record().await?;
     let Some(live) = record.live else {
         return Err(Failure::new("nothing is published yet; start with: bgp run daily --partition D"));

@@ -9,7 +9,7 @@ use crate::output::{self, grouped};
 
 /// Prints the receipt of a cycle.
 pub(crate) async fn receipt(config: &Config, options: &ReceiptOptions) -> Result<(), Failure> {
-    let platform = Platform::open(config)?;
+    let platform = Platform::open(config).await?;
     let cycle = match options.cycle {
         Some(cycle) => cycle,
         None => platform.state.record().await?.cycle,

@@ -10,7 +10,7 @@ use crate::output::{self, cell};
 
 /// Runs one query, read-only.
 pub(crate) async fn sql(config: &Config, options: &SqlOptions) -> Result<(), Failure> {
-    let platform = Platform::open(config)?;
+    let platform = Platform::open(config).await?;
     let found = platform.warehouse.query(&Place::Live, &options.query, options.limit).await?;
     let format = if options.json { Format::Json } else { options.format };
     match format {

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn up(config: &Config, options: &UpOptions) -> Result<(), Failure> {
-    let platform = Platform::open(config)?;
+    let platform = Platform::open(config).await?;
     let address = SocketAddr::new(config.listen.ip(), options.port.unwrap_or(config.listen.port()));
     let server = Server::start(address, router(&platform)).await.map_err(|error| {
         Failure::new(format!("can't listen on {address}: {error}; choose another: bgp up --port P"))

@@ -1,6 +1,6 @@
 //! Columns and their types.
 
-use wap::Identifier;
+use wap::{Identifier, OWN_PREFIX};
 
 use super::refuse_repeated;
 use crate::column::{Column, ColumnType, Mode};
@@ -9,6 +9,10 @@ use crate::place::{Fields, Place};
 
 /// BigQuery nests records at most this deep.
 const DEEPEST_RECORD: usize = 15;
+
+/// How BigQuery lets no column begin, in any letter case.
+const RESERVED_PREFIXES: [&str; 6] =
+    ["_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER"];
 
 const TYPES: [&str; 14] = [
     "string",
@@ -55,6 +59,7 @@ fn column(mut fields: Fields<'_>, depth: usize, columns: &mut Columns) -> Option
     let name = fields.required("name", |place| {
         let name = place.identifier()?;
         refuse_repeated(place, "column", &name, &columns.names);
+        refuse_reserved(place, &name);
         columns.names.push(name.clone());
         Some(name)
     });
@@ -92,6 +97,20 @@ fn column(mut fields: Fields<'_>, depth: usize, columns: &mut Columns) -> Option
     fields.finish();
     columns.read.push(Column { name: name?, column_type: column_type?, mode, description, personal, rounding });
     Some(())
+}
+
+/// Notes a name that the lake or BigQuery has another use for.
+fn refuse_reserved(place: &Place<'_>, name: &Identifier) {
+    let begins =
+        |prefix: &&str| name.as_str().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let reason = if begins(&OWN_PREFIX) {
+        format!("{OWN_PREFIX} begins the names of columns that extract adds")
+    } else if let Some(prefix) = RESERVED_PREFIXES.iter().find(|prefix| begins(prefix)) {
+        format!("BigQuery reserves names that begin with {prefix}")
+    } else {
+        return;
+    };
+    place.refuse(format!("{} can't be the name of a column: {reason}; give it another name", quoted(name.as_str())));
 }
 
 /// A type by its name; a record comes back without its fields.

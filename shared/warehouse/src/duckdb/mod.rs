@@ -22,7 +22,9 @@ use rows::RowDigest;
 use store::{FileLock, LockMode, ObjectStore};
 use wap::{Digest, Manifest, Slot};
 
-use crate::{Converged, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Warehouse};
+use crate::{
+    Converged, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
+};
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
 /// Who flips the link holds this lock for some milliseconds; whoever waits this long waits for a stopped process.
@@ -167,8 +169,25 @@ fn select(view: &PublishedView) -> String {
     format!("SELECT {columns} FROM {}.{}", identifier(view.schema.as_str()), identifier(view.relation.as_str()))
 }
 
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 #[async_trait]
 impl Warehouse for DuckDb {
+    fn for_step(&self, _step: Step) -> Arc<dyn Warehouse> {
+        Arc::new(self.clone())
+    }
+
+    fn statistics(&self) -> Statistics {
+        Statistics::default()
+    }
+
+    fn relation(&self, _slot: &Slot, schema: &str, relation: &str) -> String {
+        // Two parts, so that it holds under whatever alias the slot's file is attached.
+        format!("{}.{}", identifier(schema), identifier(relation))
+    }
+
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error> {
         let (table, manifest) = (table.clone(), manifest.clone());
         self.blocking(move |warehouse| raw::load(&warehouse.folder, &warehouse.store, &table, &manifest)).await
@@ -188,6 +207,12 @@ impl Warehouse for DuckDb {
         self.blocking(move |warehouse| pin::pin(&file, &warehouse.store, &pins)).await
     }
 
+    async fn relations(&self, slot: &Slot) -> Result<Vec<(String, String)>, Error> {
+        let sql = "SELECT table_schema, table_name FROM information_schema.tables ORDER BY ALL";
+        let found = self.query(&Place::Slot(slot.clone()), sql, usize::MAX).await?;
+        Ok(found.rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect())
+    }
+
     async fn drop_relations(&self, slot: &Slot, relations: &[String]) -> Result<(), Error> {
         let (file, relations) = (self.slot_file(slot), relations.to_vec());
         self.blocking(move |_| pin::drop_relations(&file, &relations)).await
@@ -201,7 +226,6 @@ impl Warehouse for DuckDb {
             literal(relation)
         );
         let found = self.query(&Place::Slot(slot.clone()), &sql, usize::MAX).await?;
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         Ok(found.rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect())
     }
 
@@ -265,6 +289,11 @@ impl Warehouse for DuckDb {
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
         let (place, sql) = (place.clone(), sql.to_owned());
         self.blocking(move |warehouse| warehouse.digest_now(&place, &sql)).await
+    }
+
+    async fn cancel(&self, _slot: &Slot) -> Result<usize, Error> {
+        // Jobs end with the process that started them.
+        Ok(0)
     }
 
     async fn slots(&self) -> Result<Vec<String>, Error> {

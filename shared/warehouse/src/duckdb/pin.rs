@@ -10,6 +10,7 @@ use store::ObjectStore;
 use wap::{Manifest, ManifestColumn};
 
 use super::connection::{identifier, literal, open_writable, sql_error};
+use crate::lake::stored_columns;
 use crate::{Error, Pin};
 
 /// Writes the schemas `raw` and `changes` of a slot in one transaction.
@@ -81,7 +82,7 @@ fn timestamp(instant: jiff::Timestamp) -> String {
     format!("make_timestamp({})", instant.as_microsecond())
 }
 
-/// A query of all rows of some manifests, by the contract's columns and `_partition`. Objects that were written under
+/// A query of all rows of some manifests, by the contract's columns and `bgp_partition`. Objects that were written under
 /// different contracts are read apart, so that a column that an older one lacks is NULL there.
 pub(super) fn select(store: &Arc<dyn ObjectStore>, table: &Table, manifests: &[&Manifest]) -> Result<String, Error> {
     let mut groups: BTreeMap<String, (&[ManifestColumn], Vec<String>)> = BTreeMap::new();
@@ -102,7 +103,7 @@ pub(super) fn select(store: &Arc<dyn ObjectStore>, table: &Table, manifests: &[&
     let mut parts = Vec::new();
     for (columns, files) in groups.into_values().filter(|(_, files)| !files.is_empty()) {
         let expressions = expressions(table, columns)?;
-        parts.push(format!("SELECT {expressions}, \"_partition\" FROM read_parquet([{}])", files.join(", ")));
+        parts.push(format!("SELECT {expressions}, \"bgp_partition\" FROM read_parquet([{}])", files.join(", ")));
     }
     if parts.is_empty() {
         let columns: Vec<String> = table
@@ -110,37 +111,24 @@ pub(super) fn select(store: &Arc<dyn ObjectStore>, table: &Table, manifests: &[&
             .iter()
             .map(|column| format!("CAST(NULL AS {}) AS {}", stored_type(column), identifier(column.name.as_str())))
             .collect();
-        parts.push(format!("SELECT {}, CAST(NULL AS VARCHAR) AS \"_partition\" WHERE false", columns.join(", ")));
+        parts.push(format!("SELECT {}, CAST(NULL AS VARCHAR) AS \"bgp_partition\" WHERE false", columns.join(", ")));
     }
     Ok(parts.join(" UNION ALL "))
 }
 
 fn expressions(table: &Table, found: &[ManifestColumn]) -> Result<String, Error> {
-    let mut expressions = Vec::new();
-    for column in &table.columns {
+    let expressions = stored_columns(table, found)?.into_iter().map(|(column, is_there)| {
         let name = identifier(column.name.as_str());
-        let Some(stored) = found.iter().find(|stored| stored.name == column.name) else {
-            if column.mode == Mode::Required {
-                return Err(Error::rejected(format!(
-                    "column {} of table {} is required, and partitions extracted before lack it; extract them again, or \
-                     make it nullable",
-                    column.name, table.name
-                )));
-            }
-            expressions.push(format!("CAST(NULL AS {}) AS {name}", stored_type(column)));
-            continue;
-        };
-        let contract = column.duckdb_type();
-        if stored.data_type != contract {
-            return Err(Error::rejected(format!(
-                "column {} of table {} is {contract} now, and partitions extracted before hold {}; extract them again",
-                column.name, table.name, stored.data_type
-            )));
+        if !is_there {
+            format!("CAST(NULL AS {}) AS {name}", stored_type(column))
+        } else if is_instant(column) {
+            // Instants become plain UTC timestamps: a value with a time zone would show differently in every session.
+            format!("make_timestamp(epoch_us({name})) AS {name}")
+        } else {
+            name
         }
-        // Instants become plain UTC timestamps: a value with a time zone would show differently in every session.
-        expressions.push(if is_instant(column) { format!("make_timestamp(epoch_us({name})) AS {name}") } else { name });
-    }
-    Ok(expressions.join(", "))
+    });
+    Ok(expressions.collect::<Vec<_>>().join(", "))
 }
 
 fn is_instant(column: &Column) -> bool {

@@ -14,7 +14,7 @@ use wap::{Digest, Manifest};
 
 use super::connection::{identifier, open_writable, sql_error};
 use super::{files, pin};
-use crate::Error;
+use crate::{Error, lake};
 
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -92,12 +92,7 @@ fn verify(store: &Arc<dyn ObjectStore>, manifest: &Manifest) -> Result<(), Error
             .local_path(&object.key)
             .ok_or_else(|| Error::rejected(format!("object {} can't be read as a file", object.key)))?;
         let mut hasher = blake3::Hasher::new();
-        let damaged = |how: String| {
-            Error::rejected(format!(
-                "object {} of table {}, partition {} {how}; delete its manifest and extract the partition again",
-                object.key, manifest.table, manifest.partition
-            ))
-        };
+        let damaged = |how: String| lake::damaged(manifest, &object.key, &how);
         match File::open(&path).and_then(|content| hasher.update_reader(content).map(|_| ())) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("is gone".to_owned())),

@@ -5,7 +5,7 @@ use store::Folder;
 use wap::{LAKE_VERSION, ManifestColumn, ManifestObject, PartitionKey};
 
 use super::*;
-use crate::contract::Fixture;
+use crate::contract::{Fixture, Row};
 
 struct Embedded {
     warehouse: DuckDb,
@@ -20,6 +20,23 @@ fn fresh() -> Embedded {
     Embedded { warehouse, store, _folder: folder }
 }
 
+impl Embedded {
+    fn execute(&self, slot: &Slot, sql: &str) {
+        let connection = Connection::open(self.warehouse.slot_file(slot)).unwrap();
+        connection.execute_batch(sql).unwrap();
+        connection.close().unwrap();
+    }
+}
+
+/// A query that gives the rows.
+fn select(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "SELECT 0 AS id, '' AS name WHERE false".to_owned();
+    }
+    let rows: Vec<String> = rows.iter().map(|(id, name)| format!("({id}::BIGINT, '{name}')")).collect();
+    format!("SELECT * FROM (VALUES {}) AS t(id, name)", rows.join(", "))
+}
+
 crate::warehouse_contract!(contract, super::fresh());
 
 #[async_trait]
@@ -28,24 +45,34 @@ impl Fixture for Embedded {
         &self.warehouse
     }
 
-    async fn execute(&self, slot: &Slot, sql: &str) {
-        let file = self.warehouse.slot_file(slot);
-        let connection = Connection::open(file).unwrap();
-        connection.execute_batch(sql).unwrap();
-        connection.close().unwrap();
+    async fn write(&self, slot: &Slot, schema: &str, relation: &str, rows: &[Row]) {
+        let name = format!("\"{schema}\".\"{relation}\"");
+        let sql = format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE OR REPLACE TABLE {name} AS {}", select(rows));
+        self.execute(slot, &sql);
     }
 
-    async fn extract(&self, table: &Table, partition: &PartitionKey, query: &str) -> Manifest {
-        let key = format!("lake/{}/{partition}/{}.parquet", table.name, Digest::of(query));
+    async fn view(&self, slot: &Slot, schema: &str, relation: &str, over: &str) {
+        self.execute(
+            slot,
+            &format!(
+                "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE VIEW \"{schema}\".\"{relation}\" AS SELECT * FROM {over}"
+            ),
+        );
+    }
+
+    async fn extract(&self, table: &Table, partition: &PartitionKey, rows: &[Row]) -> Manifest {
+        let query = select(rows);
+        let key = format!("lake/{}/{partition}/{}.parquet", table.name, Digest::of(&query));
         let path = self.store.local_path(&key).unwrap();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(&format!(
-                "COPY (SELECT id, name, make_timestamp(0) AS at, '{partition}' AS _partition FROM ({query})) TO '{}' (FORMAT parquet)",
+                "COPY (SELECT id, name, make_timestamp(0) AS at, '{partition}' AS bgp_partition FROM ({query})) TO '{}' (FORMAT parquet)",
                 path.display()
             ))
             .unwrap();
+        let window = table.calendar.window(partition).unwrap();
         let content = fs::read(&path).unwrap();
         let column = |name: &str, data_type: &str| ManifestColumn {
             name: wap::Identifier::new(name).unwrap(),
@@ -56,16 +83,17 @@ impl Fixture for Embedded {
             version: LAKE_VERSION,
             table: table.name.clone(),
             partition: partition.clone(),
-            window: None,
+            window: Some((window.start, window.end)),
             digest: Digest::of(query),
             contract: table.contract_digest(),
-            rows: 1,
+            load: None,
+            rows: rows.len() as u64,
             bytes: content.len() as u64,
             columns: vec![column("id", "BIGINT"), column("name", "VARCHAR"), column("at", "TIMESTAMP WITH TIME ZONE")],
             objects: vec![ManifestObject {
                 key,
                 generation: 1,
-                rows: 1,
+                rows: rows.len() as u64,
                 bytes: content.len() as u64,
                 checksum: Digest::of(&content),
             }],
@@ -93,7 +121,7 @@ async fn a_write_ahead_log_beside_a_sealed_file_changes_its_fingerprint() {
     let embedded = fresh();
     let slot = Slot { color: wap::Color::Blue, cycle: 1, attempt: wap::AttemptId::new("attempta").unwrap() };
     embedded.warehouse.create(&slot, None).await.unwrap();
-    embedded.execute(&slot, "CREATE TABLE t AS SELECT 1 AS one").await;
+    embedded.execute(&slot, "CREATE TABLE t AS SELECT 1 AS one");
     files::seal(&embedded.warehouse.slot_file(&slot)).unwrap();
     let before = embedded.warehouse.fingerprint(&slot).await.unwrap();
     let mut log = embedded.warehouse.slot_file(&slot).into_os_string();

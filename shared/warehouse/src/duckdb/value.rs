@@ -5,7 +5,7 @@ use ::duckdb::types::{TimeUnit, Value as DuckValue};
 use serde_json::Value;
 
 use super::connection::sql_error;
-use crate::{Error, Rows};
+use crate::{Error, Rows, text};
 
 /// Reads at most `limit` rows.
 pub(super) fn read(connection: &Connection, sql: &str, limit: usize) -> Result<Rows, Error> {
@@ -60,8 +60,7 @@ fn to_json(value: DuckValue) -> Value {
         DuckValue::Date32(days) => jiff::civil::date(1970, 1, 1)
             .checked_add(jiff::Span::new().days(i64::from(days)))
             .map_or(Value::Null, |date| date.to_string().into()),
-        DuckValue::Timestamp(unit, value) => jiff::Timestamp::from_microsecond(microseconds(unit, value))
-            .map_or(Value::Null, |instant| instant.to_string().into()),
+        DuckValue::Timestamp(unit, value) => text::instant(microseconds(unit, value)).map_or(Value::Null, Value::from),
         DuckValue::Time64(unit, value) => jiff::civil::Time::midnight()
             .checked_add(jiff::Span::new().microseconds(microseconds(unit, value)))
             .map_or(Value::Null, |time| time.to_string().into()),

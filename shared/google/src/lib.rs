@@ -1,0 +1,22 @@
+//! What every Google back end has in common: retries, endpoints and credentials.
+
+#[cfg(feature = "google")]
+mod credentials;
+mod endpoints;
+#[cfg(feature = "google")]
+mod policies;
+mod retry;
+
+#[cfg(feature = "google")]
+pub use credentials::{CredentialError, Credentials};
+pub use endpoints::{Api, Endpoints};
+pub use retry::{Budget, Classify, Failure, retry, retry_after, retry_checked};
+
+/// What a back end needs to call Google, or an emulator. Cheap to clone.
+#[cfg(feature = "google")]
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub endpoints: Endpoints,
+    pub credentials: Credentials,
+    pub budget: Budget,
+}

@@ -1,0 +1,133 @@
+//! Which store and warehouse a platform works on: a folder and DuckDB, or Cloud Storage and BigQuery.
+//!
+//! Everything that differs between laptop, emulators and cloud is decided here, from the configuration. Functions see
+//! the traits of `store` and `warehouse`, and [`Local`] for the rest.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dbt::Place;
+use pipeline::Pipeline;
+use state::Holder;
+use store::{Folder, ObjectStore};
+use wap::{Identifier, Slot};
+use warehouse::{DuckDb, Warehouse};
+
+use crate::{Config, Problem, Target};
+
+#[cfg(feature = "google")]
+mod cloud;
+
+/// The schema for relations of a dbt project that are in no layer.
+pub(crate) const UNLAYERED: &str = "main";
+
+/// The store and the warehouse, and what goes with them.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    pub store: Arc<dyn ObjectStore>,
+    pub warehouse: Arc<dyn Warehouse>,
+    pub holder: Holder,
+    pub dbt_target: dbt::Target,
+    /// Variables for the process that dbt runs in.
+    pub dbt_environment: BTreeMap<String, String>,
+    pub local: Arc<dyn Local>,
+}
+
+impl Backends {
+    pub(crate) async fn open(config: &Config, home: &Path, pipeline: &Pipeline) -> Result<Self, Problem> {
+        match config.target {
+            Target::Duckdb => embedded(home, pipeline),
+            Target::Emulators | Target::Bigquery => in_the_cloud(config, home, pipeline).await,
+        }
+    }
+}
+
+#[cfg(feature = "google")]
+use cloud::open as in_the_cloud;
+
+#[cfg(not(feature = "google"))]
+#[expect(clippy::unused_async, reason = "stands in for what waits for the cloud")]
+async fn in_the_cloud(_: &Config, _: &Path, _: &Pipeline) -> Result<Backends, Problem> {
+    Err(Problem::rejected(
+        "this program was built without Google's clients; build it with the feature google, or use the target duckdb",
+    ))
+}
+
+/// Where programs and files of this machine meet the back ends.
+#[async_trait]
+pub(crate) trait Local: Debug + Send + Sync {
+    /// The file of a slot, where slots are files.
+    fn slot_file(&self, slot: &Slot) -> Option<PathBuf>;
+
+    /// Where dbt works on a slot.
+    fn place(&self, slot: &Slot, schemas: BTreeMap<String, Identifier>) -> Place;
+
+    /// A file that holds the newest content of a source, to be read only. `path` is as the pipeline file has it: relative
+    /// to the home folder or, in the cloud, to the bucket.
+    async fn source(&self, path: &str) -> Result<PathBuf, Problem>;
+
+    /// The source's file for whoever changes it. What is changed counts once it was kept.
+    async fn draft(&self, path: &str) -> Result<Draft, Problem>;
+
+    /// Keeps what was changed. `false` if somebody else was faster: then it has to be made again, from a new draft.
+    async fn keep(&self, draft: Draft) -> Result<bool, Problem>;
+}
+
+/// A source's file that is being changed.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub file: PathBuf,
+    #[cfg(feature = "google")]
+    object: Option<store::Draft>,
+}
+
+fn embedded(home: &Path, pipeline: &Pipeline) -> Result<Backends, Problem> {
+    let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(home.join("bucket"))?);
+    let live = pipeline.live.dataset.as_str();
+    let warehouse = DuckDb::open(&home.join("warehouse"), store.clone(), live)?;
+    Ok(Backends {
+        store,
+        warehouse: Arc::new(warehouse.clone()),
+        holder: Holder::this_process(),
+        dbt_target: dbt::Target::Duckdb,
+        dbt_environment: BTreeMap::new(),
+        local: Arc::new(Embedded { warehouse, home: home.into() }),
+    })
+}
+
+#[derive(Debug)]
+struct Embedded {
+    warehouse: DuckDb,
+    home: PathBuf,
+}
+
+#[async_trait]
+impl Local for Embedded {
+    fn slot_file(&self, slot: &Slot) -> Option<PathBuf> {
+        Some(self.warehouse.slot_file(slot))
+    }
+
+    fn place(&self, slot: &Slot, schemas: BTreeMap<String, Identifier>) -> Place {
+        Place::Duckdb { file: self.warehouse.slot_file(slot), schemas }
+    }
+
+    async fn source(&self, path: &str) -> Result<PathBuf, Problem> {
+        Ok(self.home.join(path))
+    }
+
+    /// The file itself: whoever changes it holds its lock.
+    async fn draft(&self, path: &str) -> Result<Draft, Problem> {
+        Ok(Draft {
+            file: self.home.join(path),
+            #[cfg(feature = "google")]
+            object: None,
+        })
+    }
+
+    async fn keep(&self, _: Draft) -> Result<bool, Problem> {
+        Ok(true)
+    }
+}

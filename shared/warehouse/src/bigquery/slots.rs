@@ -1,0 +1,211 @@
+//! Slots: made from the one before, closed, and fingerprinted.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use wap::{Digest, Slot};
+
+use super::datasets::gone;
+use super::jobs::Purpose;
+use super::names::{CHANGES, DEPLOYMENT, LIVE, RAW, carried, literal};
+use super::tables::{TableName, holds_rows};
+use super::{BigQuery, CONCURRENT_CALLS, all};
+use crate::{Error, Publication};
+
+/// A table or view of a slot.
+#[derive(Debug, Clone)]
+pub(super) struct Relation {
+    pub(super) schema: String,
+    pub(super) name: TableName,
+    kind: String,
+}
+
+impl Relation {
+    fn is_view(&self) -> bool {
+        self.kind == "VIEW"
+    }
+}
+
+/// A view that is to be made in a slot.
+#[derive(Debug, Clone)]
+struct WaitingView {
+    name: TableName,
+    query: String,
+}
+
+/// What a fingerprint is made of. Any write changes the time, any other definition one of the digests.
+#[derive(Debug, Serialize)]
+struct Trace {
+    name: String,
+    kind: String,
+    rows: Option<String>,
+    bytes: Option<String>,
+    modified: String,
+    query: Option<Digest>,
+    schema: Digest,
+}
+
+impl BigQuery {
+    /// Makes a slot's datasets, and fills them with what the slot before it has in its layers.
+    pub(super) async fn create_slot(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
+        self.make_slot_datasets(slot, from).await?;
+        let Some(from) = from else { return Ok(()) };
+        // Each try starts with new datasets, and with new jobs.
+        let purpose = Purpose::once("create");
+        let relations = self.carried_relations(from).await?;
+        let tables = relations.iter().filter(|relation| !relation.is_view()).map(|relation| {
+            let target = TableName::new(self.names.dataset(slot, &relation.schema), &relation.name.table);
+            let purpose = &purpose;
+            async move { self.copy_table(&relation.name, &target, purpose, slot).await }
+        });
+        all(CONCURRENT_CALLS, tables).await?;
+        // Those that read the pin have to wait for it.
+        self.carry_views(slot, from).await
+    }
+
+    /// Makes the views that could not be made before the slot was pinned.
+    pub(super) async fn carry_waiting_views(&self, slot: &Slot) -> Result<(), Error> {
+        let Some(from) = self.made_from(slot).await? else { return Ok(()) };
+        let Some(from) = self.slot_called(&from) else { return Ok(()) };
+        self.carry_views(slot, &from).await
+    }
+
+    fn slot_called(&self, name: &str) -> Option<Slot> {
+        let mut parts = name.splitn(3, '_');
+        let (color, cycle, attempt) = (parts.next()?, parts.next()?, parts.next()?);
+        let color = [wap::Color::Blue, wap::Color::Green].into_iter().find(|found| found.to_string() == color)?;
+        Some(Slot { color, cycle: cycle.parse().ok()?, attempt: wap::AttemptId::new(attempt).ok()? })
+    }
+
+    /// Makes each view of `from` that `slot` does not have yet, over the slot's own relations.
+    ///
+    /// In rounds: what reads a view that is not there yet is refused and waits for the next one. What is left when a
+    /// round makes nothing reads something that the slot does not have: the pin, before it is made, or what a model made
+    /// that the project has no more. dbt builds such a model anew or drops it.
+    async fn carry_views(&self, slot: &Slot, from: &Slot) -> Result<(), Error> {
+        let mut waiting = self.waiting_views(slot, from).await?;
+        let purpose = Purpose::once("views");
+        for round in 0.. {
+            let made = waiting.iter().enumerate().map(|(place, view)| {
+                let purpose = purpose.part("view", &[&round.to_string(), &place.to_string()]);
+                async move {
+                    let sql = format!("CREATE OR REPLACE VIEW {} AS\n{}", self.sql(&view.name), view.query);
+                    let what = format!("making view {}", view.name);
+                    match self.define(&purpose, Some(slot), &sql, &what).await {
+                        Ok(_) => Ok(None),
+                        Err(Error::Rejected { .. } | Error::NotFound { .. }) => Ok(Some(view.clone())),
+                        Err(error) => Err(error),
+                    }
+                }
+            });
+            let left: Vec<WaitingView> = all(CONCURRENT_CALLS, made).await?.into_iter().flatten().collect();
+            if left.is_empty() || left.len() == waiting.len() {
+                break;
+            }
+            waiting = left;
+        }
+        Ok(())
+    }
+
+    async fn waiting_views(&self, slot: &Slot, from: &Slot) -> Result<Vec<WaitingView>, Error> {
+        let there: BTreeSet<TableName> =
+            self.slot_relations(slot).await?.into_iter().map(|relation| relation.name).collect();
+        let relations = self.carried_relations(from).await?;
+        let reads = relations.iter().filter(|relation| relation.is_view()).map(|relation| async move {
+            let name = TableName::new(self.names.dataset(slot, &relation.schema), &relation.name.table);
+            let found = self.table(&relation.name).await?;
+            let view = found.and_then(|table| table.view).ok_or_else(|| {
+                Error::internal(format!("view {} has no query; roll back, or restore it", relation.name))
+            })?;
+            Ok(WaitingView { name, query: carried(&view.query, &self.names, from, slot) })
+        });
+        let mut waiting = all(CONCURRENT_CALLS, reads).await?;
+        waiting.retain(|view| !there.contains(&view.name));
+        Ok(waiting)
+    }
+
+    /// The relations that go from one slot into the next: those that dbt made.
+    async fn carried_relations(&self, from: &Slot) -> Result<Vec<Relation>, Error> {
+        let mut relations = self.slot_relations(from).await?;
+        relations.retain(|relation| ![RAW, CHANGES, LIVE].contains(&relation.schema.as_str()));
+        let other = relations.iter().find(|relation| !relation.is_view() && !holds_rows(&relation.kind));
+        match other {
+            None => Ok(relations),
+            Some(other) => Err(Error::rejected(format!(
+                "{} is a {}, which can't be carried into the next slot; materialize it as a table or a view",
+                other.name,
+                other.kind.to_lowercase().replace('_', " ")
+            ))),
+        }
+    }
+
+    /// All tables and views of a slot, in order.
+    pub(super) async fn slot_relations(&self, slot: &Slot) -> Result<Vec<Relation>, Error> {
+        let listed = self.slot_schemas().into_iter().map(|schema| async move {
+            let dataset = self.names.dataset(slot, &schema);
+            let tables = self.rest.tables(&dataset).await;
+            let tables = tables.map_err(|error| error.context(format!("listing dataset {dataset}")))?;
+            let tables = tables.ok_or_else(|| gone(slot))?;
+            let relations = tables.into_iter().map(|(table, kind)| Relation {
+                schema: schema.clone(),
+                name: TableName::new(dataset.clone(), table),
+                kind,
+            });
+            Ok(relations.collect::<Vec<_>>())
+        });
+        let mut relations: Vec<Relation> = all(CONCURRENT_CALLS, listed).await?.into_iter().flatten().collect();
+        relations.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(relations)
+    }
+
+    /// Ends all writing to a slot, and adds its view `deployment`.
+    pub(super) async fn seal_slot(&self, slot: &Slot, publication: &Publication) -> Result<Digest, Error> {
+        self.close_slot(slot).await?;
+        let name = TableName::new(self.names.dataset(slot, LIVE), DEPLOYMENT);
+        if self.table(&name).await?.is_none() {
+            let row = &publication.deployment;
+            let newest = row.newest_partition.as_ref().map_or_else(|| "NULL".to_owned(), |key| literal(key.as_str()));
+            let held: Vec<&str> = row.held.iter().map(wap::PartitionKey::as_str).collect();
+            let sql = format!(
+                "CREATE OR REPLACE VIEW {} AS SELECT {} AS cycle, {} AS attempt, CAST({newest} AS STRING) AS \
+                 newest_partition, {} AS held",
+                self.sql(&name),
+                row.cycle,
+                literal(row.attempt.as_str()),
+                literal(&held.join(",")),
+            );
+            self.define(&Purpose::once("seal"), Some(slot), &sql, &format!("making view {name}")).await?;
+        }
+        self.slot_fingerprint(slot).await
+    }
+
+    /// The digest of what BigQuery says of all relations of a slot. Reading changes nothing of it.
+    pub(super) async fn slot_fingerprint(&self, slot: &Slot) -> Result<Digest, Error> {
+        let internal = |source: serde_json::Error| Error::Internal {
+            what: format!("taking the fingerprint of slot {slot}"),
+            source: Some(Box::new(source)),
+        };
+        let relations = self.slot_relations(slot).await?;
+        if relations.is_empty() {
+            return Err(gone(slot));
+        }
+        let traces = relations.iter().map(|relation| async move {
+            let Some(table) = self.table(&relation.name).await? else {
+                return Err(Error::Conflict {
+                    what: format!("slot {slot}"),
+                    next: format!("{} was dropped while its fingerprint was taken; begin a new attempt", relation.name),
+                });
+            };
+            Ok(Trace {
+                name: relation.name.to_string(),
+                kind: table.kind,
+                rows: table.num_rows,
+                bytes: table.num_bytes,
+                modified: table.last_modified_time,
+                query: table.view.map(|view| Digest::of(view.query)),
+                schema: Digest::of_json(&table.schema).map_err(internal)?,
+            })
+        });
+        Digest::of_json(&all(CONCURRENT_CALLS, traces).await?).map_err(internal)
+    }
+}

@@ -1,0 +1,11 @@
+//! The rules of the emulated cloud, each against the real emulators behind it.
+
+mod changes;
+mod clients;
+mod clones;
+mod faults;
+mod gaps;
+mod jobs;
+mod loads;
+mod storage;
+mod support;
