@@ -7,7 +7,7 @@ with deliveries as (
         cast(name as {{ dbt.type_string() }}) as name,
         cast(status as {{ dbt.type_string() }}) as status,
         cast(modified_at as {{ dbt.type_timestamp() }}) as modified_at,
-        _partition as log_partition
+        bgp_partition as log_partition
     from {{ source('raw', 'channels') }}
 
 ),

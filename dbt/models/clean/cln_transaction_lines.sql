@@ -20,7 +20,7 @@ typed as (
         cast(changed_at as {{ dbt.type_timestamp() }}) as changed_at,
         cast(change_sequence as {{ dbt.type_bigint() }}) as change_sequence,
         cast(operation as {{ dbt.type_string() }}) as operation,
-        _partition as log_partition
+        bgp_partition as log_partition
     from events
 
 )

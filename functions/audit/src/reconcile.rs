@@ -46,7 +46,7 @@ async fn lake_and_raw(
         table.reconcile.iter().flat_map(|reconcile| reconcile.measures.keys()).map(wap::Identifier::as_str).collect();
     let sums: String = measures.iter().map(|column| format!(", SUM({column})")).collect();
     let sql = format!(
-        "SELECT _partition, COUNT(*){sums} FROM raw.{} WHERE _partition IN ({}) GROUP BY _partition",
+        "SELECT bgp_partition, COUNT(*){sums} FROM raw.{} WHERE bgp_partition IN ({}) GROUP BY bgp_partition",
         table.name,
         list(manifests.keys())
     );
@@ -105,7 +105,7 @@ async fn raw_and_mart(
     let model_sums: String =
         reconcile.measures.values().map(|column| format!(", COALESCE(SUM(model.{column}), 0)")).collect();
     let sql = format!(
-        "WITH changed AS (SELECT DISTINCT {keys} FROM raw.{table} WHERE _partition IN ({partitions})),\n\
+        "WITH changed AS (SELECT DISTINCT {keys} FROM raw.{table} WHERE bgp_partition IN ({partitions})),\n\
          versions AS (SELECT raw_rows.*, ROW_NUMBER() OVER (PARTITION BY {raw_keys} ORDER BY {latest}) AS version_number \
          FROM raw.{table} AS raw_rows JOIN changed ON {same_key}),\n\
          current_rows AS (SELECT * FROM versions WHERE version_number = 1 AND {is_there})\n\

@@ -17,7 +17,7 @@ use wap::PartitionKey;
 use crate::{Error, contract};
 
 /// The column that every object has beside the contract's: the partition's key. It is no part of the digest.
-pub(crate) const PARTITION_COLUMN: &str = "_partition";
+pub(crate) const PARTITION_COLUMN: &str = "bgp_partition";
 
 /// A larger dictionary of a row group is given up.
 const DICTIONARY_BYTES: usize = 256 << 10;

@@ -180,7 +180,7 @@ pub async fn a_pin_shows_what_was_admitted_and_nothing_else(fixture: &dyn Fixtur
     pin(fixture, &slot, &table, &[&one, &two], &[&old_two, &two]).await.unwrap();
     let place = Place::Slot(slot);
     assert_eq!(count(fixture, &place, "raw.things").await, 7);
-    assert_eq!(count(fixture, &place, "raw.things WHERE _partition = '2025-08-02' AND name = 'new'").await, 5);
+    assert_eq!(count(fixture, &place, "raw.things WHERE bgp_partition = '2025-08-02' AND name = 'new'").await, 5);
     assert_eq!(count(fixture, &place, "changes.raw__things").await, 9);
     assert_eq!(count(fixture, &place, "raw.bgp_partitions WHERE is_contiguous AND row_count > 0").await, 2);
     // Pinning again is the same pin; a table without a partition is empty and there.

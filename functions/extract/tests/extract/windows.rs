@@ -68,7 +68,7 @@ async fn dates_are_days_weeks_and_months() {
         let manifest = fixture.one(key).await;
         assert_eq!(fixture.query(&manifest, "SELECT min(seen_at), max(seen_at) FROM lake"), [[first, last]]);
         assert_eq!(manifest.rows, rows);
-        assert_eq!(fixture.column(&manifest, "SELECT DISTINCT _partition FROM lake"), [key]);
+        assert_eq!(fixture.column(&manifest, "SELECT DISTINCT bgp_partition FROM lake"), [key]);
     }
 }
 

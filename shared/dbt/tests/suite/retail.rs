@@ -214,7 +214,7 @@ pub(crate) fn fill(style: Style, file: &Path, before: &Delivered, now: &Delivere
         "drop schema if exists changes cascade; create schema changes; create schema if not exists raw;\n".to_owned();
     let mut changed = BTreeSet::new();
     for (table, columns) in TABLES {
-        let create = |name: &str| format!("create or replace table {name} ({columns}, _partition varchar);\n");
+        let create = |name: &str| format!("create or replace table {name} ({columns}, bgp_partition varchar);\n");
         sql += &create(&format!("raw.{table}"));
         for (day, revision) in now {
             insert(&mut sql, style, &format!("raw.{table}"), *day, *revision, table);
@@ -238,7 +238,7 @@ pub(crate) fn fill(style: Style, file: &Path, before: &Delivered, now: &Delivere
     sql += "create or replace table raw.dates as select day::date as date_day, year(day) as year, quarter(day) as quarter, \
             month(day) as month, monthname(day) as month_name, week(day) as week_of_year, isoyear(day) as iso_year, \
             day(day) as day_of_month, isodow(day) as day_of_week, dayname(day) as day_name, isodow(day) > 5 as is_weekend, \
-            false as is_holiday, null::varchar as holiday_name, 'all' as _partition \
+            false as is_holiday, null::varchar as holiday_name, 'all' as bgp_partition \
             from range(timestamp '2025-07-01', timestamp '2025-09-01', interval 1 day) as days(day);\n";
     partitions(&mut sql, now);
     if before.is_empty() {
@@ -258,7 +258,7 @@ fn insert(sql: &mut String, style: Style, target: &str, day: u32, revision: u32,
 
 /// Every day's delivery has all channels; the first one is renamed on the third day.
 fn channels(sql: &mut String, now: &Delivered) {
-    writeln!(sql, "create or replace table raw.channels ({CHANNELS}, _partition varchar);").unwrap();
+    writeln!(sql, "create or replace table raw.channels ({CHANNELS}, bgp_partition varchar);").unwrap();
     for day in now.keys() {
         let (name, modified) = if *day < 2 { ("Web", 0) } else { ("Online", 2) };
         let partition = format!("2025-08-{:02}", day + 1);

@@ -81,7 +81,7 @@ fn timestamp(instant: jiff::Timestamp) -> String {
     format!("make_timestamp({})", instant.as_microsecond())
 }
 
-/// A query of all rows of some manifests, by the contract's columns and `_partition`. Objects that were written under
+/// A query of all rows of some manifests, by the contract's columns and `bgp_partition`. Objects that were written under
 /// different contracts are read apart, so that a column that an older one lacks is NULL there.
 pub(super) fn select(store: &Arc<dyn ObjectStore>, table: &Table, manifests: &[&Manifest]) -> Result<String, Error> {
     let mut groups: BTreeMap<String, (&[ManifestColumn], Vec<String>)> = BTreeMap::new();
@@ -102,7 +102,7 @@ pub(super) fn select(store: &Arc<dyn ObjectStore>, table: &Table, manifests: &[&
     let mut parts = Vec::new();
     for (columns, files) in groups.into_values().filter(|(_, files)| !files.is_empty()) {
         let expressions = expressions(table, columns)?;
-        parts.push(format!("SELECT {expressions}, \"_partition\" FROM read_parquet([{}])", files.join(", ")));
+        parts.push(format!("SELECT {expressions}, \"bgp_partition\" FROM read_parquet([{}])", files.join(", ")));
     }
     if parts.is_empty() {
         let columns: Vec<String> = table
@@ -110,7 +110,7 @@ pub(super) fn select(store: &Arc<dyn ObjectStore>, table: &Table, manifests: &[&
             .iter()
             .map(|column| format!("CAST(NULL AS {}) AS {}", stored_type(column), identifier(column.name.as_str())))
             .collect();
-        parts.push(format!("SELECT {}, CAST(NULL AS VARCHAR) AS \"_partition\" WHERE false", columns.join(", ")));
+        parts.push(format!("SELECT {}, CAST(NULL AS VARCHAR) AS \"bgp_partition\" WHERE false", columns.join(", ")));
     }
     Ok(parts.join(" UNION ALL "))
 }

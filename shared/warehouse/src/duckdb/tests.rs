@@ -42,7 +42,7 @@ impl Fixture for Embedded {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(&format!(
-                "COPY (SELECT id, name, make_timestamp(0) AS at, '{partition}' AS _partition FROM ({query})) TO '{}' (FORMAT parquet)",
+                "COPY (SELECT id, name, make_timestamp(0) AS at, '{partition}' AS bgp_partition FROM ({query})) TO '{}' (FORMAT parquet)",
                 path.display()
             ))
             .unwrap();
