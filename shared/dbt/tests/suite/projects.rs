@@ -137,7 +137,7 @@ async fn a_project_with_names_of_its_own_stays_in_its_place() {
     let before = fs::read(&second).unwrap();
     let tests = project.tests_of(&BTreeSet::from(["model.shop.sales".to_owned()])).into_iter().collect();
     let request = TestRequest { place: place(&project, &second), tests, vars: BTreeMap::new() };
-    let report = dbt.test(request).await.unwrap();
+    let report = dbt.test(request.clone()).await.unwrap();
     assert!(fs::read(&second).unwrap() == before, "a test run changed the file");
     let found: Vec<_> =
         report.tests.iter().map(|test| (test.name.as_str(), test.status, test.severity, test.failures)).collect();
@@ -151,11 +151,64 @@ async fn a_project_with_names_of_its_own_stays_in_its_place() {
     assert_eq!(report.tests[1].column.as_deref(), Some("id"));
     assert_eq!(report.tests[1].tested_nodes, ["model.shop.sales"]);
 
+    // Asked again, in another slot too, each test answers as dbt would.
+    let third = folder.path().join("slot_blue_3.duckdb");
+    fs::copy(&second, &third).unwrap();
+    let connection = Connection::open(&third).unwrap();
+    connection.execute_batch("insert into marts.sales select id, 0, rate from marts.sales where id < 4").unwrap();
+    drop(connection);
+    let report = dbt.test(TestRequest { place: place(&project, &third), ..request }).await.unwrap();
+    let found: Vec<_> = report.tests.iter().map(|test| (test.name.as_str(), test.status, test.failures)).collect();
+    assert_eq!(found, [("no_large_sales", TestStatus::Warn, 2), ("unique_sales_id", TestStatus::Fail, 2)]);
+
     // A view does not name its file.
     let reader = Connection::open_in_memory().unwrap();
     reader.execute_batch(&format!("attach '{}' as anything (read_only)", second.display())).unwrap();
     let rows: u32 = reader.query_row("select count(*) from anything.staging.stg_sales", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 4);
+}
+
+#[tokio::test]
+async fn a_test_whose_query_changes_is_compiled_each_time() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_project(folder.path());
+    let changing = [
+        ("macros/stamp.sql", "{% macro stamp() %}'{{ run_started_at }} {{ invocation_id }}'{% endmacro %}"),
+        ("tests/by_macro.sql", "select {{ stamp() }} as stamp from {{ ref('sales') }} where id < 0"),
+        ("tests/by_text.sql", "select '{{ invocation_id }}' as stamp from {{ ref('sales') }} where id < 0"),
+        (
+            "tests/by_slot.sql",
+            "select {{ adapter.get_columns_in_relation(ref('sales')) | length }} as columns from {{ ref('sales') }} where id < 0",
+        ),
+    ];
+    for (name, text) in changing {
+        fs::write(root.join(name), text).unwrap();
+    }
+    let dbt = Dbt::new(settings(python, &root, &folder.path().join("cache")));
+    let project = dbt.project().await.unwrap();
+    let first = folder.path().join("slot_blue_1.duckdb");
+    write_sales(&first, 3);
+    run(&dbt, &first, relations(&project), BTreeSet::new()).await;
+    let second = folder.path().join("slot_green_2.duckdb");
+    fs::copy(&first, &second).unwrap();
+    let connection = Connection::open(&second).unwrap();
+    connection.execute_batch("alter table main.sales add column another integer").unwrap();
+    drop(connection);
+    let tests: Vec<String> = project.tests_of(&BTreeSet::from(["model.shop.sales".to_owned()])).into_iter().collect();
+    let mut queries = Vec::new();
+    for file in [&first, &second] {
+        let request = TestRequest { place: place(&project, file), tests: tests.clone(), vars: BTreeMap::new() };
+        let report = dbt.test(request).await.unwrap();
+        queries.push(report.tests.into_iter().map(|test| (test.name, test.compiled_sql.unwrap())).collect::<Vec<_>>());
+    }
+    let same: Vec<&str> = queries[0]
+        .iter()
+        .zip(&queries[1])
+        .filter(|(first, second)| first == second)
+        .map(|(first, _)| first.0.as_str())
+        .collect();
+    assert_eq!(same, ["no_large_sales", "unique_sales_id"]);
 }
 
 fn sales(file: &Path) -> String {
