@@ -311,7 +311,7 @@
 {% endmacro %}
 
 {% macro changes_schema() %}
-  {{ return('changes') }}
+  {{ return(config.get('changes_schema', 'changes')) }}
 {% endmacro %}
 
 {% macro changes_relation(name) %}

@@ -18,6 +18,29 @@ pub enum Place {
         /// The schema of each relation-making node, by id: [`Project::schemas`].
         schemas: BTreeMap<String, Identifier>,
     },
+    /// Datasets of BigQuery.
+    Bigquery(BigqueryPlace),
+}
+
+/// Where an attempt is on BigQuery, and on what terms its jobs run.
+#[derive(Debug, Clone, Serialize)]
+pub struct BigqueryPlace {
+    /// The project of the datasets and of the jobs.
+    pub project: String,
+    /// The location of the datasets, such as `northamerica-northeast1` or `US`.
+    pub location: String,
+    /// The schema of each relation-making node, by id: [`Project::schemas`](crate::Project::schemas).
+    pub schemas: BTreeMap<String, Identifier>,
+    /// What stands before a schema's name in the name of its dataset; `raw` and `changes` have one too.
+    pub dataset_prefix: String,
+    /// Labels of every job, so that a bill can be read by cycle. Each job also says which `model` it is for.
+    pub labels: BTreeMap<String, String>,
+    /// No query may process more bytes.
+    pub maximum_bytes_billed: Option<u64>,
+    /// The service account that queries run as, where that is not the caller's own.
+    pub impersonate: Option<String>,
+    /// The address of an emulator, which wants no credentials.
+    pub emulator: Option<String>,
 }
 
 /// Nodes to build.
@@ -56,6 +79,10 @@ pub struct NodeResult {
     pub seconds: f64,
     /// Rows written, where the back end says.
     pub rows_affected: Option<u64>,
+    /// Bytes that the node's last job was billed for, on BigQuery.
+    pub bytes_billed: Option<u64>,
+    /// What that job took of all slots together, in milliseconds.
+    pub slot_milliseconds: Option<u64>,
     /// What dbt said.
     pub message: String,
     /// The query, where it was compiled.

@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use wap::Digest;
 
 use crate::command::{
-    NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult, TestStatus,
+    BigqueryPlace, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
+    TestStatus,
 };
 use crate::parsed::Parsed;
 use crate::worker::Worker;
@@ -49,6 +50,8 @@ struct RawResult {
     status: String,
     seconds: f64,
     rows_affected: Option<u64>,
+    bytes_billed: Option<u64>,
+    slot_milliseconds: Option<u64>,
     failures: Option<u64>,
     message: String,
     compiled: Option<String>,
@@ -263,16 +266,19 @@ impl Dbt {
     }
 
     fn check_place(&self, project: &Project, place: &Place) -> Result<(), Error> {
-        let Place::Duckdb { file, schemas } = place;
-        if self.settings.target != Target::Duckdb {
-            return Err(Error::Rejected(
-                "the place is a DuckDB file, and the project is parsed for BigQuery".to_owned(),
-            ));
+        match (place, self.settings.target) {
+            (Place::Duckdb { file, .. }, Target::Duckdb) if !file.is_absolute() => {
+                Err(Error::Rejected(format!("{} is no absolute path", file.display())))
+            }
+            (Place::Duckdb { schemas, .. }, Target::Duckdb)
+            | (Place::Bigquery(BigqueryPlace { schemas, .. }), Target::Bigquery) => project.check_schemas(schemas),
+            (Place::Duckdb { .. }, Target::Bigquery) => {
+                Err(Error::Rejected("the place is a DuckDB file, and the project is parsed for BigQuery".to_owned()))
+            }
+            (Place::Bigquery(_), Target::Duckdb) => {
+                Err(Error::Rejected("the place is on BigQuery, and the project is parsed for DuckDB".to_owned()))
+            }
         }
-        if !file.is_absolute() {
-            return Err(Error::Rejected(format!("{} is no absolute path", file.display())));
-        }
-        project.check_schemas(schemas)
     }
 }
 
@@ -281,8 +287,19 @@ fn node<'a>(project: &'a Project, id: &str) -> Result<&'a Node, Error> {
 }
 
 fn place(place: &Place) -> Value {
-    let Place::Duckdb { file, schemas } = place;
-    json!({ "file": file, "schemas": schemas, "sources": "raw", "changes": "changes" })
+    match place {
+        Place::Duckdb { file, schemas } => {
+            json!({ "file": file, "schemas": schemas, "sources": "raw", "changes": "changes" })
+        }
+        Place::Bigquery(place) => {
+            let dataset = |schema: &str| format!("{}{schema}", place.dataset_prefix);
+            let schemas: BTreeMap<&String, String> =
+                place.schemas.iter().map(|(id, schema)| (id, dataset(schema.as_str()))).collect();
+            json!({
+                "bigquery": place, "schemas": schemas, "sources": dataset("raw"), "changes": dataset("changes"),
+            })
+        }
+    }
 }
 
 fn node_result(result: RawResult) -> NodeResult {
@@ -295,6 +312,8 @@ fn node_result(result: RawResult) -> NodeResult {
         },
         seconds: result.seconds,
         rows_affected: result.rows_affected,
+        bytes_billed: result.bytes_billed,
+        slot_milliseconds: result.slot_milliseconds,
         message: result.message,
         compiled: result.compiled,
     }
@@ -306,6 +325,8 @@ fn not_run(id: &str) -> NodeResult {
         status: NodeStatus::Skipped,
         seconds: 0.0,
         rows_affected: None,
+        bytes_billed: None,
+        slot_milliseconds: None,
         message: "dbt did not run it: its file has no query".to_owned(),
         compiled: None,
     }

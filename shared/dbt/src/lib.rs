@@ -18,7 +18,8 @@ mod touched;
 mod worker;
 
 pub use command::{
-    NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult, TestStatus,
+    BigqueryPlace, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
+    TestStatus,
 };
 pub use engine::Dbt;
 pub use error::Error;

@@ -76,6 +76,7 @@ class Worker:
         self.database = None
         self.statements = {}
         self.test_queries = {}
+        self.labels = {}
         self.patch()
 
     def patch(self):
@@ -136,11 +137,21 @@ class Worker:
                 return original_render(self.include(database=False) if own and self.include_policy.database else self)
 
             DuckDBRelation.render = render
+        else:
+            from dbt.adapters.bigquery.connections import BigQueryConnectionManager
+
+            def labels(self, *_):
+                connection = self.get_if_exists()
+                node = connection.name.rpartition(".")[2] if connection else "dbt"
+                # A label's value: https://cloud.google.com/bigquery/docs/labels-intro#requirements
+                return {**worker.labels, "model": re.sub(r"[^a-z0-9_-]", "_", node.lower())[:63]}
+
+            BigQueryConnectionManager._labels_from_query_comment = labels
 
     def parse(self, folder):
         """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time."""
         self.database = None
-        self.profile({"path": ":memory:"})
+        self.profile({"path": ":memory:"} if self.settings["target"] == "duckdb" else {})
         result = self.invoke(["parse", "--target-path", folder])
         self.manifest = result.result
         self.nodes = pickle.dumps((self.manifest.nodes, self.manifest.sources, self.manifest.unit_tests))
@@ -152,7 +163,9 @@ class Worker:
 
     def run(self, place, nodes, full, vars):
         manifest = self.place(place, full)
-        if any(node.config.materialized in ("touched", "rowwise") for node in manifest.nodes.values()):
+        if self.settings["target"] == "duckdb" and any(
+            node.config.materialized in ("touched", "rowwise") for node in manifest.nodes.values()
+        ):
             self.make_changes_schema(place)
         self.wanted = set(nodes)
         types = [part for kind in ("model", "seed", "snapshot") for part in ("--resource-type", kind)]
@@ -241,12 +254,7 @@ class Worker:
     COMMANDS = {"parse": parse, "run": run, "test": test}
 
     def command(self, arguments, place, vars, manifest):
-        self.profile(
-            {
-                "path": place["file"],
-                "config_options": {"access_mode": "read_only"} if place.get("read_only") else {},
-            }
-        )
+        self.profile(self.connection(place))
         target = os.path.join(self.settings["folder"], "target")
         try:
             result = self.invoke([*arguments, "--target-path", target, "--no-write-json"], vars, manifest)
@@ -265,10 +273,12 @@ class Worker:
             if key in place["schemas"]:
                 node.database = self.database
                 node.schema = place["schemas"][key]
-                node.relation_name = f'"{node.schema}"."{node.alias}"'
+                node.relation_name = self.relation_name(node.schema, node.alias)
+                # Where `touched` finds and leaves what changed.
+                node.config["changes_schema"] = place["changes"]
             elif node.resource_type == "test":
                 # Storing failures would write into the slot.
-                node.database, node.schema = self.database, "main"
+                node.database, node.schema = self.database, place["sources"]
                 node.config.store_failures = False
                 node.config.store_failures_as = "ephemeral"
             if key in full:
@@ -276,13 +286,29 @@ class Worker:
         for source in manifest.sources.values():
             source.database = self.database
             source.schema = place["sources"]
-            source.relation_name = f'"{source.schema}"."{source.identifier}"'
+            source.relation_name = self.relation_name(source.schema, source.identifier)
             # The pin is what is read, not where the project would find its source.
             for properties in (source.meta, source.source_meta, source.config.meta, source.config.extra):
                 for name in ("external_location", "plugin"):
                     properties.pop(name, None)
         manifest.build_flat_graph()
         return manifest
+
+    def connection(self, place):
+        """The profile's part about where the place is and who works there."""
+        if self.settings["target"] == "duckdb":
+            access = {"access_mode": "read_only"} if place.get("read_only") else {}
+            return {"path": place["file"], "config_options": access}
+        bigquery = place["bigquery"]
+        self.labels = bigquery["labels"]
+        connection = {"project": bigquery["project"], "dataset": place["sources"], "location": bigquery["location"]}
+        if bigquery["emulator"]:
+            connection |= {"method": "oauth-secrets", "token": "emulator", "api_endpoint": bigquery["emulator"]}
+        if bigquery["impersonate"]:
+            connection["impersonate_service_account"] = bigquery["impersonate"]
+        if bigquery["maximum_bytes_billed"]:
+            connection["maximum_bytes_billed"] = bigquery["maximum_bytes_billed"]
+        return connection
 
     def check_reads(self, manifest, results):
         """Refuses relations that are named without ref or source: nobody follows them, so a model that reads one would be
@@ -325,7 +351,12 @@ class Worker:
                 found.add(str(parent.relation_name))
         return found
 
+    def relation_name(self, schema, name):
+        return f'"{schema}"."{name}"' if self.settings["target"] == "duckdb" else f"`{self.database}`.`{schema}`.`{name}`"
+
     def database_of(self, place):
+        if self.settings["target"] == "bigquery":
+            return place["bigquery"]["project"]
         from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
         return DuckDBCredentials.path_derived_database_name(place["file"])
@@ -345,7 +376,7 @@ class Worker:
         if self.settings["target"] == "duckdb":
             output = {"type": "duckdb", "settings": {"TimeZone": "UTC"}, **connection}
         else:
-            output = {"type": "bigquery", "method": "oauth", "project": "project", "dataset": "dataset"}
+            output = {"type": "bigquery", "method": "oauth", "project": "project", "dataset": "dataset", **connection}
         output["threads"] = self.settings["threads"]
         name = self.settings["target_name"]
         with open(os.path.join(self.settings["folder"], "profiles.yml"), "w", encoding="utf-8") as file:
@@ -382,6 +413,8 @@ class Worker:
             "status": str(entry.status),
             "seconds": entry.execution_time,
             "rows_affected": response.get("rows_affected"),
+            "bytes_billed": response.get("bytes_billed"),
+            "slot_milliseconds": response.get("slot_ms"),
             "failures": entry.failures,
             "message": entry.message or "",
             "compiled": getattr(entry.node, "compiled_code", None),
