@@ -134,15 +134,12 @@ impl DuckDb {
             return open_read_only(&file);
         };
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match sealed.iter().position(|(known, _)| *known == identity) {
-            Some(position) => &sealed[position].1,
-            None => {
-                sealed.truncate(KEPT_OPEN - 1);
-                sealed.push_front((identity, open_read_only(&file)?));
-                &sealed[0].1
-            }
-        };
-        connection.try_clone().map_err(sql_error("connecting to the slot"))
+        let known = sealed.iter().position(|(known, _)| *known == identity);
+        if known.is_none() {
+            sealed.truncate(KEPT_OPEN - 1);
+            sealed.push_front((identity, open_read_only(&file)?));
+        }
+        sealed[known.unwrap_or_default()].1.try_clone().map_err(sql_error("connecting to the slot"))
     }
 
     fn query_now(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
