@@ -3,7 +3,8 @@ select sales.sale_key
 from {{ ref('fct_sales') }} as sales
 inner join {{ ref('prep_transaction_lines') }} as lines
     on sales.transaction_id = lines.transaction_id and sales.line_number = lines.line_number
-where (
+where
+    (
         sales.customer_version_key is null
         and lines.header_log_partition in ({{ partitions_covered_by('transaction_headers', 'customers') }})
     )

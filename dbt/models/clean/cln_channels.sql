@@ -19,7 +19,7 @@ ranked as (
         *,
         row_number() over (
             partition by channel_id, modified_at
-            order by log_partition desc, name, status
+            order by log_partition desc, name asc, status asc
         ) as delivery_rank
     from deliveries
 

@@ -32,5 +32,6 @@ select
 from lines
 inner join headers
     on lines.transaction_id = headers.transaction_id
-where not headers.is_deleted
+where
+    not headers.is_deleted
     and not lines.is_deleted

@@ -13,5 +13,6 @@ select
     total_cents,
     log_partition
 from {{ ref('stg_transaction_headers') }}
-where {{ in_touched('transaction_id') }}
+where
+    {{ in_touched('transaction_id') }}
     and not is_deleted

@@ -13,5 +13,6 @@ select
     is_deleted,
     valid_from as current_since
 from {{ ref('dim_customers_history') }}
-where {{ in_touched('customer_id') }}
+where
+    {{ in_touched('customer_id') }}
     and is_current

@@ -10,5 +10,6 @@ select
     is_deleted,
     valid_from as current_since
 from {{ ref('dim_products_history') }}
-where {{ in_touched('product_id') }}
+where
+    {{ in_touched('product_id') }}
     and is_current

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use wap::Digest;
@@ -59,10 +59,14 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     })
 }
 
-/// Whether the file was sealed before.
-pub(super) fn is_sealed(file: &Path) -> Result<bool, Error> {
+/// Device, number and last change (seconds and nanoseconds) of a file: another one for each file that ever had its name.
+pub(super) type Identity = (u64, u64, i64, i64);
+
+/// Which file this is, if it was sealed before.
+pub(super) fn sealed_identity(file: &Path) -> Result<Option<Identity>, Error> {
     let metadata = fs::metadata(file).map_err(Error::io(format!("inspecting {}", file.display())))?;
-    Ok(metadata.permissions().mode() & 0o777 == SEALED)
+    let identity = (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec());
+    Ok((metadata.permissions().mode() & 0o777 == SEALED).then_some(identity))
 }
 
 /// Takes the right to write from everybody and makes the content durable. Nothing may be left to replay: readers would

@@ -11,8 +11,9 @@ mod pin;
 mod raw;
 mod value;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::duckdb::Connection;
@@ -30,12 +31,17 @@ use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 /// Who flips the link holds this lock for some milliseconds; whoever waits this long waits for a stopped process.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
+/// An audit reads two slots by turns: its own and the live one.
+const KEPT_OPEN: usize = 2;
+
 /// A DuckDB warehouse in a folder.
 #[derive(Debug, Clone)]
 pub struct DuckDb {
     folder: Arc<Path>,
     store: Arc<dyn ObjectStore>,
     live_schema: String,
+    /// Sealed files that were read last, open: opening one takes longer than most queries.
+    sealed: Arc<Mutex<VecDeque<(files::Identity, Connection)>>>,
 }
 
 impl DuckDb {
@@ -45,7 +51,7 @@ impl DuckDb {
         let shown = folder.display().to_string();
         std::fs::create_dir_all(folder).map_err(Error::io(format!("making the folder {shown}")))?;
         let folder = folder.canonicalize().map_err(Error::io(format!("resolving the folder {shown}")))?;
-        Ok(Self { folder: folder.into(), store, live_schema: live_schema.to_owned() })
+        Ok(Self { folder: folder.into(), store, live_schema: live_schema.to_owned(), sealed: Arc::default() })
     }
 
     /// The file of a slot, for dbt to write to.
@@ -83,7 +89,7 @@ impl DuckDb {
 
     fn seal_now(&self, slot: &Slot, publication: &Publication) -> Result<Digest, Error> {
         let file = self.slot_file(slot);
-        if files::is_sealed(&file)? {
+        if files::sealed_identity(&file)?.is_some() {
             return files::digest(&file);
         }
         let connection = open_writable(&file)?;
@@ -123,8 +129,23 @@ impl DuckDb {
         connection.execute_batch(&sql).map_err(sql_error("making the published views"))
     }
 
+    /// A connection that reads a place. One to a sealed slot is kept for the next query: its file does not change.
+    fn reader(&self, place: &Place) -> Result<Connection, Error> {
+        let file = self.place_file(place)?;
+        let Some(identity) = files::sealed_identity(&file)?.filter(|_| *place != Place::Live) else {
+            return open_read_only(&file);
+        };
+        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sealed.iter().position(|(known, _)| *known == identity);
+        if known.is_none() {
+            sealed.truncate(KEPT_OPEN - 1);
+            sealed.push_front((identity, open_read_only(&file)?));
+        }
+        sealed[known.unwrap_or_default()].1.try_clone().map_err(sql_error("connecting to the slot"))
+    }
+
     fn query_now(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
-        let connection = open_read_only(&self.place_file(place)?)?;
+        let connection = self.reader(place)?;
         if *place == Place::Live {
             // Readers' own queries: what they may see is in the file, and no statement may reach beyond it.
             connection
@@ -135,7 +156,7 @@ impl DuckDb {
     }
 
     fn digest_now(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
-        let connection = open_read_only(&self.place_file(place)?)?;
+        let connection = self.reader(place)?;
         let mut statement = connection.prepare(sql).map_err(sql_error("preparing a query"))?;
         let batches = statement.query_arrow([]).map_err(sql_error("running a query"))?;
         let digest_error =
@@ -242,7 +263,7 @@ impl Warehouse for DuckDb {
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let (slot, publication) = (slot.clone(), publication.clone());
         self.blocking(move |warehouse| {
-            let connection = open_read_only(&warehouse.place_file(&Place::Slot(slot))?)?;
+            let connection = warehouse.reader(&Place::Slot(slot))?;
             for view in &publication.views {
                 // Bound, not run: names and columns are checked and no row is read.
                 connection.prepare(&select(view)).map_err(sql_error(format!("checking the view {}", view.name)))?;
