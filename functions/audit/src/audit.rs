@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State as Extension;
+use events::{AuditRefused, BrokenRule, Fact};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::{Body, Platform, Problem, ProjectPlan, detached};
-use state::State;
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
 use wap::{Attempt, AttemptId, EndReason, Refusal, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
@@ -53,7 +53,7 @@ pub(crate) async fn audit(
         let plan = platform.project_plan().await?;
         let outcome =
             platform.state.step(&request.attempt, "audit", Box::pin(judge(&platform, &request.attempt, &plan))).await?;
-        settle(&platform.state, &request.attempt, &outcome).await?;
+        settle(&platform, &request.attempt, &outcome).await?;
         Ok(outcome)
     })
     .await
@@ -109,7 +109,8 @@ async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Resul
 }
 
 /// Remembers a refusal in the record. Separate from the step, so that a crash in between is mended by repeating it.
-async fn settle(state: &State, id: &AttemptId, outcome: &Audited) -> Result<(), Problem> {
+async fn settle(platform: &Platform, id: &AttemptId, outcome: &Audited) -> Result<(), Problem> {
+    let state = &platform.state;
     if outcome.passed {
         return Ok(());
     }
@@ -124,6 +125,7 @@ async fn settle(state: &State, id: &AttemptId, outcome: &Audited) -> Result<(), 
         reason: outcome.reason.clone(),
         at: Timestamp::now(),
     };
+    platform.announce(Fact::AuditRefused(refused(&attempt, outcome, refusal.at))).await?;
     let is_building =
         |record: &wap::Deployment| record.building.as_ref().is_some_and(|building| &building.slot.attempt == id);
     // An attempt that was overtaken has no say about the record any more.
@@ -136,6 +138,21 @@ async fn settle(state: &State, id: &AttemptId, outcome: &Audited) -> Result<(), 
         })
         .await?;
     Ok(())
+}
+
+fn refused(attempt: &Attempt, outcome: &Audited, at: Timestamp) -> AuditRefused {
+    let failed = outcome.findings.iter().filter(|rule| rule.status == RuleStatus::Failed);
+    AuditRefused {
+        run: attempt.run.clone(),
+        attempt: attempt.id().clone(),
+        cycle: attempt.slot.cycle,
+        partitions: attempt.work.partitions().into_iter().collect(),
+        rules: failed
+            .map(|rule| BrokenRule { rule: rule.rule.clone(), subject: rule.subject.clone(), failures: rule.failures })
+            .collect(),
+        reason: outcome.reason.clone(),
+        at,
+    }
 }
 
 /// Rows of each published table, before and after, and its newest date.

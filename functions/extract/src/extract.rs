@@ -82,7 +82,7 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self, memory: usize) -> Result<Vec<Manifest>, Error> {
         let (source, home, table) = (self.source.clone(), self.home.to_owned(), self.table.clone());
-        // Scanning a table takes one thread less time than encoding it takes the others; a query may have to work.
+        // A scan takes a fraction of the time of encoding and is done in between; a query may have to work.
         let threads = if matches!(table.rows, Rows::Relation(_)) { 1 } else { 2 };
         let mut reader = blocking(move || {
             let session = Session::open(&source, &home, memory, threads)?;

@@ -136,3 +136,21 @@ fn run(rows: usize, repeated: u8) -> Vec<u8> {
     run.extend([header.to_le_bytes()[0], repeated]);
     run
 }
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    #[test]
+    fn runs_are_headed_by_twice_their_length() {
+        for (rows, encoded) in [
+            (1, vec![0x02, 1]),
+            (63, vec![0x7e, 1]),
+            (64, vec![0x80, 0x01, 1]),
+            (2048, vec![0x80, 0x20, 1]),
+            (1_000_000, vec![0x80, 0x89, 0x7a, 1]),
+        ] {
+            assert_eq!(run(rows, 1), encoded);
+        }
+    }
+}

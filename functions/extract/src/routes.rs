@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State as Extension;
+use events::{Fact, PartitionExtracted};
 use jiff::Timestamp;
 use pipeline::{Changes, Table};
 use serde::{Deserialize, Serialize};
@@ -137,6 +138,21 @@ async fn extract_partition(
         let pipeline = platform.pipeline_for_reading(table).await?;
         let manifests =
             crate::extract(&pipeline, &platform.home, &platform.state, table, &partition, Timestamp::now()).await?;
+        for manifest in &manifests {
+            let entry = platform.state.ledger_entry(&manifest.table, &manifest.partition).await?;
+            // Somebody else may have extracted it again meanwhile; then the news is theirs.
+            if let Some(step) = entry.extracted.filter(|step| step.digest == manifest.digest) {
+                let fact = PartitionExtracted {
+                    table: manifest.table.clone(),
+                    partition: manifest.partition.clone(),
+                    digest: step.digest,
+                    rows: step.rows,
+                    bytes: step.bytes,
+                    at: step.at,
+                };
+                platform.announce(Fact::PartitionExtracted(fact)).await?;
+            }
+        }
         let manifests = manifests
             .into_iter()
             .map(|manifest| ExtractedManifest {

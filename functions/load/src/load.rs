@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State as Extension;
+use events::{Fact, PartitionLoaded};
 use jiff::Timestamp;
 use pipeline::{Mode, Table};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,13 @@ pub(crate) struct LoadRequest {
     digest: Option<Digest>,
 }
 
+impl LoadRequest {
+    /// What was extracted last.
+    pub(crate) fn newest(table: &str, partition: &PartitionKey) -> Self {
+        Self { table: table.to_owned(), partition: partition.clone(), digest: None }
+    }
+}
+
 /// What was loaded.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Loaded {
@@ -34,6 +42,12 @@ pub(crate) struct Loaded {
     changed: bool,
 }
 
+impl Loaded {
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
 /// Replaces one partition of one raw table by what was extracted. Loading what is loaded changes nothing.
 #[utoipa::path(post, path = "/load", request_body = LoadRequest, responses((status = 200, body = Loaded)))]
 pub(crate) async fn load(
@@ -43,7 +57,8 @@ pub(crate) async fn load(
     detached(run(platform, request)).await.map(Json)
 }
 
-async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem> {
+/// Loads. [`load`] without its wrapping.
+pub(crate) async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem> {
     let table = platform.pipeline.table(&request.table)?;
     table.calendar.window(&request.partition)?;
     let entry = platform.state.ledger_entry(&table.name, &request.partition).await?;
@@ -66,7 +81,9 @@ async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem
     }
     let manifest = platform.state.manifest(&table.name, &request.partition, &digest).await?;
     let loaded = Loaded { digest, rows: manifest.rows, bytes: manifest.bytes, changed: true };
-    if entry.loaded.as_ref().is_some_and(|step| step.digest == loaded.digest) {
+    if let Some(step) = entry.loaded.filter(|step| step.digest == loaded.digest) {
+        // Again, in case that whoever loaded it died before it was told.
+        announce(&platform, table, &request.partition, step).await?;
         return Ok(Loaded { changed: false, ..loaded });
     }
     check_contract(table, &manifest)?;
@@ -75,11 +92,41 @@ async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem
         LedgerStep { digest: loaded.digest.clone(), rows: loaded.rows, bytes: loaded.bytes, at: Timestamp::now() };
     platform.state.update_ledger(&table.name, &request.partition, |entry| entry.loaded = Some(step.clone())).await?;
     tracing::info!(table = %table.name, partition = %request.partition, rows = loaded.rows, "loaded");
+    announce(&platform, table, &request.partition, step).await?;
     Ok(loaded)
 }
 
-/// The contract against the columns that the objects have: every difference is listed, not only the first.
+async fn announce(
+    platform: &Platform,
+    table: &Table,
+    partition: &PartitionKey,
+    step: LedgerStep,
+) -> Result<(), Problem> {
+    let LedgerStep { digest, rows, bytes, at } = step;
+    let fact = PartitionLoaded { table: table.name.clone(), partition: partition.clone(), digest, rows, bytes, at };
+    platform.announce(Fact::PartitionLoaded(fact)).await
+}
+
+/// Refuses a manifest that does not fit the contract.
 fn check_contract(table: &Table, manifest: &Manifest) -> Result<(), Problem> {
+    let differences = differences(table, manifest);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        service::Kind::Rejected,
+        "contract",
+        format!(
+            "partition {} of table {} does not match its contract: {}; change pipeline.yaml or extract it again",
+            manifest.partition,
+            table.name,
+            differences.join("; ")
+        ),
+    ))
+}
+
+/// The contract against the columns that the objects have: every difference, not only the first.
+pub(crate) fn differences(table: &Table, manifest: &Manifest) -> Vec<String> {
     let mut differences = Vec::new();
     for column in &table.columns {
         let contract = column.duckdb_type();
@@ -99,17 +146,5 @@ fn check_contract(table: &Table, manifest: &Manifest) -> Result<(), Problem> {
             differences.push(format!("{} is in the lake and not in the contract", found.name));
         }
     }
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        service::Kind::Rejected,
-        "contract",
-        format!(
-            "partition {} of table {} does not match its contract: {}; change pipeline.yaml or extract it again",
-            manifest.partition,
-            table.name,
-            differences.join("; ")
-        ),
-    ))
+    differences
 }

@@ -2,6 +2,7 @@
 //! next can finish it.
 
 use async_trait::async_trait;
+use events::{CyclePublished, Fact};
 use jiff::Timestamp;
 use service::{Platform, Problem};
 use store::ObjectStoreExt;
@@ -26,6 +27,9 @@ pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
         let mixed = converged.mixed.as_secs_f64();
         platform.state.put_receipt(&receipt(record.cycle, live, &attempt, Some(mixed))?).await?;
     }
+    if attempt.ended.is_none() {
+        platform.announce(Fact::CyclePublished(published(record.cycle, live, &attempt))).await?;
+    }
     platform
         .state
         .update_attempt(attempt.id(), |attempt| {
@@ -34,6 +38,19 @@ pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
         })
         .await?;
     Ok(())
+}
+
+fn published(cycle: u64, live: &Live, attempt: &Attempt) -> CyclePublished {
+    CyclePublished {
+        run: attempt.run.clone(),
+        cycle,
+        attempt: attempt.id().clone(),
+        slot: live.slot.name(),
+        newest_partition: live.newest_partition.clone(),
+        held: live.held.clone(),
+        views: live.views.keys().cloned().collect(),
+        at: live.published_at,
+    }
 }
 
 fn receipt(cycle: u64, live: &Live, attempt: &Attempt, mixed_seconds: Option<f64>) -> Result<Receipt, Problem> {

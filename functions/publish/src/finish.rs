@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State as Extension;
+use events::{Fact, RunFailed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service::{Body, Platform, Problem, detached};
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
-use wap::{AttemptId, EndReason, RunId};
+use wap::{AttemptId, EndReason, PartitionKey, RunId};
 
 /// How a run ended.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,5 +78,16 @@ async fn run(platform: Platform, request: FinishRequest) -> Result<Closed, Probl
         finished_at: Timestamp::now(),
     };
     platform.store.put_json(&format!("runs/{}.json", run.run), &run, Precondition::None).await?;
+    if run.outcome == Outcome::Failed {
+        let fact = RunFailed {
+            run: run.run.clone(),
+            partition: run.partition.as_deref().and_then(|partition| PartitionKey::new(partition).ok()),
+            step: None,
+            code: "failed".to_owned(),
+            detail: run.reason.clone().unwrap_or_default(),
+            at: run.finished_at,
+        };
+        platform.announce(Fact::RunFailed(fact)).await?;
+    }
     Ok(run)
 }

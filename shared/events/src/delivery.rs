@@ -18,7 +18,6 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use cloudevents::binding::http::to_event;
 use cloudevents::{AttributesReader, Data};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -44,12 +43,7 @@ pub struct Delivery {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meaning {
     /// An object of Cloud Storage is complete.
-    ObjectFinalized {
-        bucket: String,
-        key: String,
-        /// When it was written, by the store's clock.
-        at: Timestamp,
-    },
+    ObjectFinalized { bucket: String, key: String },
     /// Another pipeline, or this one, announces something.
     Fact(Fact),
     /// Nothing that is known here.
@@ -95,7 +89,7 @@ impl Delivery {
             let object = StorageObject::deserialize(&self.data).map_err(|error| {
                 Error::rejected(format!("the data of event {} from {} names no object: {error}", self.id, self.source))
             })?;
-            return Ok(Meaning::ObjectFinalized { bucket: object.bucket, key: object.name, at: object.time_created });
+            return Ok(Meaning::ObjectFinalized { bucket: object.bucket, key: object.name });
         }
         Ok(Fact::from_data(&self.kind, self.data.clone())?.map_or(Meaning::Other, Meaning::Fact))
     }
@@ -104,11 +98,9 @@ impl Delivery {
 /// The data of an event about an object, as far as it is used:
 /// <https://googleapis.github.io/google-cloudevents/examples/binary/storage/StorageObjectData-simple.json>.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct StorageObject {
     bucket: String,
     name: String,
-    time_created: Timestamp,
 }
 
 /// The body of a push.
@@ -119,15 +111,15 @@ struct Push {
     subscription: String,
 }
 
+/// A push has each name twice, as `messageId` and as `message_id`; one of them is enough.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Message {
     #[serde(default)]
     attributes: BTreeMap<String, String>,
     #[serde(default)]
     data: String,
-    #[serde(alias = "message_id")]
-    message_id: String,
+    #[serde(rename = "messageId")]
+    id: String,
 }
 
 impl Push {
@@ -136,7 +128,7 @@ impl Push {
         let headers = as_headers(&message.attributes);
         if is_event(&headers) {
             let body = BASE64_STANDARD.decode(&message.data).map_err(|error| {
-                Error::rejected(format!("the data of message {} is not in base64: {error}", message.message_id))
+                Error::rejected(format!("the data of message {} is not in base64: {error}", message.id))
             })?;
             return Delivery::of_event(&headers, &body);
         }
@@ -146,7 +138,7 @@ impl Push {
         // A message without an event: at least it can be told apart from others.
         Ok(Delivery {
             source: format!("//pubsub.googleapis.com/{subscription}"),
-            id: message.message_id,
+            id: message.id,
             kind: MESSAGE_PUBLISHED.to_owned(),
             data: Value::Null,
         })
@@ -166,7 +158,7 @@ fn notification(attributes: &BTreeMap<String, String>) -> Option<Delivery> {
         source: format!("//storage.googleapis.com/projects/_/buckets/{bucket}"),
         id: format!("{kind}/{key}/{generation}"),
         kind,
-        data: json!({"bucket": bucket, "name": key, "timeCreated": get("eventTime")?}),
+        data: json!({"bucket": bucket, "name": key}),
     })
 }
 
@@ -219,6 +211,7 @@ mod tests {
             "attributes": attributes,
             "data": BASE64_STANDARD.encode(data),
             "messageId": "900",
+            "message_id": "900",
             "publishTime": "2025-08-01T00:00:01Z",
         });
         serde_json::to_vec(
@@ -231,7 +224,6 @@ mod tests {
         Meaning::ObjectFinalized {
             bucket: "lake".to_owned(),
             key: "manifests/orders/2025-08-01/0123456789abcdef.json".to_owned(),
-            at: "2025-08-01T00:00:00.5Z".parse().unwrap(),
         }
     }
 

@@ -88,3 +88,76 @@ impl Classify for PublishFailed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use emulators::{Emulators, Environment, Options};
+    use google::{Credentials, Endpoints};
+    use http::HeaderMap;
+    use serde_json::json;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::sink::tests::event;
+    use crate::{Delivery, Meaning};
+
+    fn connection(address: &str) -> Connection {
+        Connection {
+            endpoints: Endpoints::default().with(Api::PubSub, address),
+            credentials: Credentials::anonymous(),
+            budget: Budget { attempts: 2, first_pause: Duration::from_millis(5), ..Budget::STANDARD },
+        }
+    }
+
+    /// What is published comes back by a push subscription, and says the same.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn events_go_through_pubsub_and_back() {
+        let Some(environment) = Environment::for_tests() else { return };
+        if !environment.has_pubsub() {
+            eprintln!("skipped: the Pub/Sub emulator is not installed");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { pubsub: true, ..Options::new(folder.path(), environment) };
+        let cloud = Emulators::start(options).await.unwrap();
+        let pubsub = cloud.endpoints().pubsub.clone().unwrap();
+
+        let (sender, mut deliveries) = mpsc::unbounded_channel();
+        let receive = move |headers: HeaderMap, body: axum::body::Bytes| {
+            let sender = sender.clone();
+            async move { sender.send(Delivery::read(&headers, &body)).unwrap() }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let push = format!("http://{}/events", listener.local_addr().unwrap());
+        let server = axum::Router::new().route("/events", axum::routing::post(receive));
+        tokio::spawn(async move { axum::serve(listener, server).await });
+
+        let api = format!("http://{pubsub}/v1/projects/emulated");
+        let http = reqwest::Client::new();
+        let subscription = json!({"topic": "projects/emulated/topics/events", "pushConfig": {"pushEndpoint": push}});
+        for (name, body) in [("topics/events", json!({})), ("subscriptions/load", subscription)] {
+            let made = http.put(format!("{api}/{name}")).json(&body).send().await.unwrap();
+            assert!(made.status().is_success(), "{name}: {made:?}");
+        }
+
+        let sink = PubSubSink::open(&connection(&pubsub), "projects/emulated/topics/events").await.unwrap();
+        let sent = event("rows", 0);
+        sink.publish(&sent).await.unwrap();
+        let delivery =
+            tokio::time::timeout(Duration::from_secs(20), deliveries.recv()).await.unwrap().unwrap().unwrap();
+        assert_eq!((&delivery.source, &delivery.id), (&sent.source(), &sent.fact.id()));
+        assert_eq!(delivery.meaning().unwrap(), Meaning::Fact(sent.fact));
+
+        let nowhere = PubSubSink::open(&connection(&pubsub), "projects/emulated/topics/nowhere").await.unwrap();
+        let refused = nowhere.publish(&event("rows", 0)).await;
+        assert!(matches!(&refused, Err(Error::Rejected { what }) if what.contains("topics/nowhere")), "{refused:?}");
+        cloud.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_does_not_answer_is_unavailable() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let sink = PubSubSink::open(&connection(&closed.to_string()), "projects/p/topics/t").await.unwrap();
+        assert!(matches!(sink.publish(&event("rows", 0)).await, Err(Error::Unavailable { .. })));
+    }
+}

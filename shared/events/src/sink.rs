@@ -73,7 +73,7 @@ impl EventSink for StoreSink {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use cloudevents::AttributesReader;
     use store::Folder;
 

@@ -17,11 +17,14 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Sends calls to `api` to `address`, such as `http://127.0.0.1:9050`.
+    /// Sends calls to `api` to `address`: `http://127.0.0.1:9050`, or as emulators print it, `127.0.0.1:9050`.
     #[must_use]
     pub fn with(mut self, api: Api, address: impl Into<String>) -> Self {
         let mut address: String = address.into();
         address.truncate(address.trim_end_matches('/').len());
+        if !address.contains("://") {
+            address.insert_str(0, "http://");
+        }
         let place = match api {
             Api::BigQuery => &mut self.bigquery,
             Api::Storage => &mut self.storage,
@@ -60,5 +63,7 @@ mod tests {
         assert_eq!(endpoints.address(Api::Storage), "http://127.0.0.1:4443");
         assert_eq!(endpoints.address(Api::BigQuery), "https://bigquery.googleapis.com");
         assert_eq!(endpoints.custom(Api::PubSub), None);
+        let endpoints = endpoints.with(Api::PubSub, "127.0.0.1:8085");
+        assert_eq!(endpoints.address(Api::PubSub), "http://127.0.0.1:8085");
     }
 }

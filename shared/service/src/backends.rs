@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dbt::Place;
+use events::{EventSink, StoreSink};
 use pipeline::Pipeline;
 use state::Holder;
 use store::{Folder, ObjectStore};
@@ -29,6 +30,7 @@ pub(crate) const UNLAYERED: &str = "main";
 pub(crate) struct Backends {
     pub store: Arc<dyn ObjectStore>,
     pub warehouse: Arc<dyn Warehouse>,
+    pub events: Arc<dyn EventSink>,
     pub holder: Holder,
     pub dbt_target: dbt::Target,
     /// Variables for the process that dbt runs in.
@@ -89,6 +91,7 @@ fn embedded(home: &Path, pipeline: &Pipeline) -> Result<Backends, Problem> {
     let live = pipeline.live.dataset.as_str();
     let warehouse = DuckDb::open(&home.join("warehouse"), store.clone(), live)?;
     Ok(Backends {
+        events: Arc::new(StoreSink::new(store.clone())),
         store,
         warehouse: Arc::new(warehouse.clone()),
         holder: Holder::this_process(),

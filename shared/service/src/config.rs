@@ -17,7 +17,8 @@ pub const BGP_PROJECT: &str = "BGP_PROJECT";
 pub const BGP_LOCATION: &str = "BGP_LOCATION";
 /// The bucket of lake and state. Needed for `bigquery`.
 pub const BGP_BUCKET: &str = "BGP_BUCKET";
-/// The topic that events are published to. Without it they are kept in the bucket.
+/// The topic that events are published to, by its name or as `projects/PROJECT/topics/NAME`. Without it events are kept in the
+/// bucket.
 pub const BGP_TOPIC: &str = "BGP_TOPIC";
 /// A service account, by e-mail address, that is called as instead of the caller's own.
 pub const BGP_IMPERSONATE: &str = "BGP_IMPERSONATE";

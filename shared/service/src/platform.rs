@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbt::{Dbt, Place, Project};
+use events::{Event, EventSink, Fact};
 use pipeline::{Pipeline, SourceKind};
 use state::State;
 use store::ObjectStore;
@@ -29,6 +30,7 @@ pub struct Platform {
     pub warehouse: Arc<dyn Warehouse>,
     pub dbt: Arc<Dbt>,
     pub state: State,
+    events: Arc<dyn EventSink>,
     /// The folder for files of this machine, such as those that are being written.
     pub home: Arc<Path>,
     backends: Arc<Backends>,
@@ -58,6 +60,7 @@ impl Platform {
             dbt: Arc::new(Dbt::new(settings)),
             warehouse: backends.warehouse.clone(),
             store: backends.store.clone(),
+            events: backends.events.clone(),
             home: home.into(),
             backends: Arc::new(backends),
             pipeline,
@@ -74,6 +77,11 @@ impl Platform {
             max_bytes_billed: self.pipeline.limits.max_bytes_billed_per_step,
         });
         Self { warehouse, ..self.clone() }
+    }
+
+    /// Tells whoever listens. The same fact told again is the same event, so a step that is repeated may tell it again.
+    pub async fn announce(&self, fact: Fact) -> Result<(), Problem> {
+        Ok(self.events.publish(&Event { pipeline: self.pipeline.name.clone(), fact }).await?)
     }
 
     /// The file of a slot, where slots are files.

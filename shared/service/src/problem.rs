@@ -182,6 +182,18 @@ impl From<wap::InvalidName> for Problem {
     }
 }
 
+impl From<events::Error> for Problem {
+    fn from(error: events::Error) -> Self {
+        use events::Error;
+        let kind = match &error {
+            Error::Unavailable { .. } => Kind::Unavailable,
+            Error::Store(error) => store_kind(error).0,
+            Error::Rejected { .. } => Kind::Rejected,
+        };
+        Self::from_error(kind, "events", &error)
+    }
+}
+
 impl From<dbt::Error> for Problem {
     fn from(error: dbt::Error) -> Self {
         use dbt::Error;

@@ -10,8 +10,8 @@ use pipeline::{Pipeline, Table};
 use wap::{AttemptId, Color, Digest, Identifier, Manifest, PartitionKey, Slot};
 
 use crate::{
-    DeploymentRow, Desired, Error, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Statistics,
-    Step, Warehouse,
+    DeploymentRow, Desired, Error, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView,
+    Statistics, Step, Warehouse,
 };
 
 /// A row of the tables that fixtures make: columns `id` (integer) and `name` (text).
@@ -414,7 +414,14 @@ pub async fn values_read_the_same_from_every_back_end(fixture: &dyn Fixture) {
     let found = fixture.warehouse().query(&place, VALUES, 1).await.unwrap();
     assert_eq!(found.columns, ["a", "b", "c", "d", "e", "f", "g", "h"]);
     let expected = serde_json::json!([
-        7, "its", true, "2025-08-01", "2025-08-01T01:02:03.5Z", 1.5, null, "9999-12-31T23:59:59.999999Z"
+        7,
+        "its",
+        true,
+        "2025-08-01",
+        "2025-08-01T01:02:03.5Z",
+        1.5,
+        null,
+        "9999-12-31T23:59:59.999999Z"
     ]);
     assert_eq!(serde_json::json!(found.rows[0]), expected);
 }

@@ -133,6 +133,12 @@ impl Emulators {
     }
 }
 
+/// What the BigQuery emulator prints when it answers.
+#[derive(Deserialize)]
+struct Ready {
+    port: u16,
+}
+
 async fn start_bigquery(options: &Options) -> Result<(Process, u16)> {
     let environment = &options.environment;
     let settings = json!({
@@ -144,6 +150,8 @@ async fn start_bigquery(options: &Options) -> Result<(Process, u16)> {
         "data_dir": absolute(&options.folder.join("bigquery"))?,
         "gcs_local_root": absolute(&options.folder.join("storage"))?,
         "upload_staging_dir": absolute(&options.folder.join("bigquery/uploads"))?,
+        // It would keep a copy of a table for each change of it.
+        "time_travel_retention_days": 0,
         // The Avro extension would be fetched from the network.
         "enable_format_extensions": false,
         "log_level": "warning",
@@ -156,10 +164,6 @@ async fn start_bigquery(options: &Options) -> Result<(Process, u16)> {
         &[],
         options.folder.join("logs/bigquery.log"),
     )?;
-    #[derive(Deserialize)]
-    struct Ready {
-        port: u16,
-    }
     let line = process.first_line().await?;
     match serde_json::from_str::<Ready>(&line) {
         Ok(ready) => Ok((process, ready.port)),

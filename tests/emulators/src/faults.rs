@@ -141,7 +141,7 @@ impl Faults {
     }
 }
 
-/// The finaliser of SplitMix64: neighbouring numbers give unrelated ones.
+/// The finaliser of `SplitMix64`: neighbouring numbers give unrelated ones.
 fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -24,6 +24,7 @@ mod faults;
 pub mod gaps;
 mod process;
 mod proxy;
+mod refusal;
 mod serve;
 mod storage;
 mod upstream;

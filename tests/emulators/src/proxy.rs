@@ -117,6 +117,13 @@ pub(crate) fn problem(status: StatusCode, reason: &str, message: &str) -> Respon
     json_response(status, &body)
 }
 
+/// A response without a body.
+pub(crate) fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
 pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;

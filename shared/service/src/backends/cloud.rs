@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dbt::{BigqueryPlace, Place};
+use events::{EventSink, PubSubSink, StoreSink};
 use google::{Api, Budget, Connection, Credentials, Endpoints};
 use pipeline::Pipeline;
 use state::Holder;
@@ -46,6 +47,13 @@ pub(crate) async fn open(config: &Config, home: &Path, pipeline: &Pipeline) -> R
         ),
         _ => None,
     };
+    let events: Arc<dyn EventSink> = match &cloud.topic {
+        Some(topic) => {
+            let topic = if topic.contains('/') { topic.clone() } else { format!("projects/{project}/topics/{topic}") };
+            Arc::new(PubSubSink::open(&connection, &topic).await?)
+        }
+        None => Arc::new(StoreSink::new(store.clone())),
+    };
     let warehouse = BigQuery::open(Settings {
         connection,
         project: project.clone(),
@@ -78,6 +86,7 @@ pub(crate) async fn open(config: &Config, home: &Path, pipeline: &Pipeline) -> R
         emulator: cloud.bigquery_endpoint.clone().filter(|_| is_emulated),
     };
     Ok(Backends {
+        events,
         store,
         warehouse: Arc::new(warehouse),
         holder: cloud.service.as_deref().map_or_else(Holder::this_process, Holder::instance_of),

@@ -83,9 +83,11 @@ impl Failed {
                 },
             },
             Some(412) => Error::Conflict { key },
-            Some(401 | 403) => Error::Rejected {
+            // A role takes minutes to come into effect after it was granted, so this may succeed later as it is.
+            Some(401 | 403) => Error::Unavailable {
+                action: action.name(),
                 key,
-                reason: format!("{self}; grant the account roles/storage.objectUser on the bucket"),
+                source: io::Error::other(format!("{self}; grant the account roles/storage.objectUser on the bucket")),
             },
             Some(400..500) if self.failure == Failure::Final => Error::Rejected { key, reason: self.to_string() },
             _ => Error::Unavailable { action: action.name(), key, source: io::Error::other(self) },
@@ -155,9 +157,8 @@ mod tests {
         assert!(matches!(error_of(404, Action::Deleting(Precondition::Generation(1))), Error::Conflict { .. }));
         assert!(matches!(error_of(404, Action::Writing), Error::Rejected { .. }), "there is no bucket");
         assert!(matches!(error_of(412, Action::Writing), Error::Conflict { .. }));
-        assert!(matches!(error_of(403, Action::Reading), Error::Rejected { .. }));
         assert!(matches!(error_of(400, Action::Writing), Error::Rejected { .. }));
-        for status in [408, 429, 500, 503] {
+        for status in [401, 403, 408, 429, 500, 503] {
             assert!(matches!(error_of(status, Action::Reading), Error::Unavailable { .. }), "{status}");
         }
         let superseded = Failed::superseded().into_error(Action::Writing, "key");

@@ -1,8 +1,9 @@
-//! The calls about objects, as opposed to their content: head, list and delete.
+//! The calls that Google's client does not have over HTTP, or not as they are needed: head, list and delete, and resumable
+//! uploads ([`super::session`]).
 //!
-//! Google's client has them in `StorageControl`, which speaks gRPC only. That is a second protocol to configure, to trace
-//! and to let through, for three calls; no emulator of Cloud Storage speaks it; and its answers do not carry the store's
-//! time, which leases are measured by. So these three go to the same JSON API that the content goes through, with the
+//! Head, list and delete are in its `StorageControl`, which speaks gRPC only. That is a second protocol to configure, to
+//! trace and to let through, for three calls; no emulator of Cloud Storage speaks it; and its answers do not carry the
+//! store's time, which leases are measured by. So they go to the same JSON API that the content goes through, with the
 //! same credentials and the same retries. Reference: <https://cloud.google.com/storage/docs/json_api/v1/objects>.
 
 use std::collections::HashMap;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
 use google::{Api, Connection, Failure, retry_after};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +27,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No call of this module takes longer than a second or two unless something is wrong.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A chunk of an upload is some megabytes.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Objects a page of a list: the most there can be, and in tests few enough that lists have several pages.
+const PAGE: &str = if cfg!(test) { "4" } else { "1000" };
+
 /// What is asked of each object.
 const FIELDS: &str = "name,generation,size,updated,crc32c,metadata";
 
@@ -34,6 +42,8 @@ pub(super) struct JsonApi {
     connection: Connection,
     /// The address of the bucket's objects.
     objects: Arc<str>,
+    /// Where new ones are brought to.
+    uploads: Arc<str>,
     clock: Arc<StoreClock>,
 }
 
@@ -86,9 +96,16 @@ struct RefusalReason {
 
 impl JsonApi {
     pub(super) fn new(connection: Connection, bucket: &str, clock: Arc<StoreClock>) -> Result<Self, Failed> {
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT).build()?;
-        let objects = format!("{}/storage/v1/b/{bucket}/o", connection.endpoints.address(Api::Storage)).into();
-        Ok(Self { http, connection, objects, clock })
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            // 308 means something else here.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let address = connection.endpoints.address(Api::Storage);
+        let objects = format!("{address}/storage/v1/b/{bucket}/o").into();
+        let uploads = format!("{address}/upload/storage/v1/b/{bucket}/o").into();
+        Ok(Self { http, connection, objects, uploads, clock })
     }
 
     /// What is known of one object.
@@ -97,10 +114,10 @@ impl JsonApi {
         read(response).await
     }
 
-    /// Up to a thousand objects whose key starts with `prefix`.
+    /// Some of the objects whose key starts with `prefix`: the first ones, or those that `token` of the page before names.
     pub(super) async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page, Failed> {
         let fields = format!("items({FIELDS}),nextPageToken");
-        let mut query = vec![("prefix", prefix), ("fields", &fields), ("maxResults", "1000")];
+        let mut query = vec![("prefix", prefix), ("fields", &fields), ("maxResults", PAGE)];
         query.extend(token.map(|token| ("pageToken", token)));
         read(self.call(Method::GET, &self.objects, &query).await?).await
     }
@@ -116,16 +133,55 @@ impl JsonApi {
         format!("{}/{}", self.objects, key.replace('/', "%2F"))
     }
 
+    /// Opens a session for the content of an object, which is as good as a key to write it: the address is kept secret.
+    pub(super) async fn start_upload(
+        &self,
+        key: &str,
+        precondition: Precondition,
+        metadata: &HashMap<&str, String>,
+    ) -> Result<String, Failed> {
+        let mut query = vec![("uploadType", "resumable".to_owned()), ("name", key.to_owned())];
+        query.extend(if_generation_match(precondition).map(|number| ("ifGenerationMatch", number.to_string())));
+        let body = serde_json::json!({"metadata": metadata});
+        let request = self.http.post(self.uploads.as_ref()).query(&query).json(&body);
+        let response = self.send(request).await?;
+        let location = response.headers().get("location").and_then(|location| location.to_str().ok());
+        location
+            .map(str::to_owned)
+            .ok_or_else(|| Failed::unanswered(Failure::NO_ANSWER, "the store opened an upload and did not say where"))
+    }
+
+    /// A request to a session. With `checksum`, the CRC32C of the whole, the store refuses what was changed on its way.
+    pub(super) async fn put(
+        &self,
+        address: &str,
+        content_range: String,
+        content: Bytes,
+        checksum: Option<u32>,
+    ) -> Result<Response, Failed> {
+        let mut request = self.http.put(address).header("content-range", content_range).timeout(CHUNK_TIMEOUT);
+        if let Some(checksum) = checksum {
+            request =
+                request.header("x-goog-hash", format!("crc32c={}", BASE64_STANDARD.encode(checksum.to_be_bytes())));
+        }
+        self.send(request.body(content)).await
+    }
+
     async fn call(&self, method: Method, address: &str, query: &[(&str, &str)]) -> Result<Response, Failed> {
+        self.send(self.http.request(method, address).query(query)).await
+    }
+
+    /// Sends a request. What is neither a success nor the 308 of an upload that goes on is an error.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
         let headers = self.connection.credentials.headers().await?;
-        let response = self.http.request(method, address).headers(headers).query(query).send().await?;
+        let response = request.headers(headers).send().await?;
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let date = header("date");
         if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
             self.clock.observe(date.timestamp());
         }
         let status = response.status();
-        if status.is_success() {
+        if status.is_success() || status == StatusCode::PERMANENT_REDIRECT {
             return Ok(response);
         }
         let wait = retry_after(header("retry-after"), date);
@@ -163,7 +219,7 @@ pub(super) fn if_generation_match(precondition: Precondition) -> Option<Generati
     }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Failed> {
+pub(super) async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Failed> {
     let body = response.bytes().await?;
     serde_json::from_slice(&body).map_err(|error| {
         Failed::unanswered(Failure::NO_ANSWER, format!("the answer is not what the API documents: {error}"))

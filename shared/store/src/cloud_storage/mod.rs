@@ -1,15 +1,17 @@
 //! Cloud Storage as an object store.
 //!
-//! Content goes through Google's client (`google-cloud-storage`), calls about objects through [`json`]. What this adds to
-//! both is the outcome that nobody knows: every write carries a random mark in the object's metadata, and after an answer
+//! Documents go through Google's client (`google-cloud-storage`), and so does all that is read; what it lacks is in
+//! [`json`] and [`session`]. What this adds to both is the outcome that nobody knows: every write carries a random mark in the object's metadata, and after an answer
 //! was lost the mark says whose write is there. A checksum could not: two workers may well write the same bytes.
 //!
-//! The generation is Cloud Storage's own. Objects of unknown length are resumable uploads ([`upload`]).
+//! The generation is Cloud Storage's own. Content is compared by CRC32C both ways: the service checks what is written
+//! before it shows it, and what is read is checked at its end.
 
 mod clock;
 mod failed;
 mod json;
 mod local_copies;
+mod session;
 #[cfg(test)]
 mod tests;
 mod upload;

@@ -1,4 +1,16 @@
 //! Cloud Storage against its emulator: the contract, and what only it has.
+//!
+//! The emulator is fake-gcs-server behind the rules of `tests/emulators`, without which the first four would fail here:
+//!
+//! | on its own, the emulator | and with the rules |
+//! |---|---|
+//! | deletes whatever the precondition says | checks it |
+//! | looks at the precondition when a resumable upload starts, not when it ends | at the end |
+//! | ends a resumable upload when it is asked how far it is, and takes a chunk twice | as documented |
+//! | gives a session's address without the port, if the client leaves that out | with the port |
+//! | knows no permissions: nothing is ever 401 or 403 | the same |
+//! | takes any number of writes a second of one object, where Cloud Storage answers 429 beyond one | the same |
+//! | can't hold the keys `a` and `a/b` at once, because objects are files | the same |
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -22,11 +22,12 @@ const STAGING_DAYS: u64 = 1;
 /// The slot that a slot was made from.
 const FROM_LABEL: &str = "made_from";
 
-/// Who may do what in the datasets of a slot, each as IAM names a member: `serviceAccount:transform@acme.iam.gserviceaccount.com`,
-/// `user:`, `group:`, `domain:`. Whoever makes a dataset owns it, too.
+/// Who may do what in the datasets of a slot, each as IAM names a member:
+/// `serviceAccount:transform@acme.iam.gserviceaccount.com`, `user:`, `group:`, `domain:`.
 #[derive(Debug, Clone, Default)]
 pub struct Members {
-    /// May do everything, also change who may do what.
+    /// May do everything, also change who may do what. The account that makes slots has to be one of them: BigQuery adds
+    /// it by itself only to datasets that are made without a list.
     pub owners: Vec<String>,
     /// May read every schema of a slot. Readers of published views are not among them: they read through the views.
     pub readers: Vec<String>,
@@ -42,7 +43,8 @@ pub(super) struct Dataset {
     location: String,
     pub(super) labels: BTreeMap<String, String>,
     access: Vec<Map<String, Value>>,
-    dataset_reference: DatasetReference,
+    #[serde(rename = "datasetReference")]
+    reference: DatasetReference,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -77,8 +79,7 @@ impl BigQuery {
             "description": "Tables that stage loads, for minutes.", "labels": {},
             "defaultTableExpirationMs": (STAGING_DAYS * MILLISECONDS_PER_DAY).to_string(),
         });
-        let fixed =
-            [(&self.names.raw, of_raw), (&self.names.live, of_live), (&self.names.operations, of_operations)];
+        let fixed = [(&self.names.raw, of_raw), (&self.names.live, of_live), (&self.names.operations, of_operations)];
         for (name, resource) in fixed {
             let name = name.as_str();
             let dataset = match self.dataset(name).await? {
@@ -230,17 +231,25 @@ impl BigQuery {
     pub(super) async fn slot_names(&self) -> Result<Vec<String>, Error> {
         let datasets = self.slot_datasets().await?;
         let names: BTreeSet<String> =
-            datasets.iter().filter_map(|dataset| Some(self.names.slot_of(dataset)?.0)).collect();
+            datasets.iter().filter_map(|dataset| Some(self.names.slot_of(dataset)?.0.name())).collect();
         Ok(names.into_iter().collect())
     }
 
-    /// Drops all datasets of a slot with all that is in them.
+    /// Drops all datasets of a slot with all that is in them: those that are listed, and, as a list may be an old one, those
+    /// that a slot has by the schemas of today.
     pub(super) async fn drop_slot_datasets(&self, slot_name: &str) -> Result<(), Error> {
-        let datasets = self.slot_datasets().await?;
-        let of_slot =
-            datasets.iter().filter(|name| self.names.slot_of(name).is_some_and(|(found, _)| found == slot_name));
-        let dropped = of_slot.map(|dataset| self.drop_dataset(dataset));
+        let known = self.slot_schemas().into_iter().map(|schema| format!("{}{schema}", self.names.stem(slot_name)));
+        let listed = self.slot_datasets().await?;
+        let datasets: BTreeSet<String> = known
+            .chain(listed)
+            .filter(|name| self.names.slot_of(name).is_some_and(|(found, _)| found.name() == slot_name))
+            .collect();
+        let dropped = datasets.iter().map(|dataset| self.drop_dataset(dataset));
         all(CONCURRENT_CALLS, dropped).await.map(drop)
+    }
+
+    pub(super) async fn dataset_is_missing(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.dataset(name).await?.is_none())
     }
 
     /// The datasets of all slots of this pipeline.
@@ -255,7 +264,7 @@ impl BigQuery {
             }
             let list = self.rest.get("/datasets", &query).await.map_err(|error| error.context("listing datasets"))?;
             let list: DatasetList = list.unwrap_or_default();
-            let names = list.datasets.into_iter().map(|dataset| dataset.dataset_reference.dataset_id);
+            let names = list.datasets.into_iter().map(|dataset| dataset.reference.dataset_id);
             found.extend(names.filter(|name| self.names.slot_of(name).is_some()));
             page = list.next_page_token;
             if page.is_none() {
@@ -280,9 +289,8 @@ impl BigQuery {
         // A label of this call tells what it made from what was there before.
         let made = super::unique();
         resource["labels"]["made"] = made.as_str().into();
-        let look = || async {
-            Ok(self.read_dataset(name).await?.filter(|dataset| dataset.labels.get("made") == Some(&made)))
-        };
+        let look =
+            || async { Ok(self.read_dataset(name).await?.filter(|dataset| dataset.labels.get("made") == Some(&made))) };
         let inserted = self.rest.insert("/datasets", &resource, look).await;
         inserted.map_err(|error| error.context(format!("making dataset {name}")))
     }

@@ -32,7 +32,8 @@ pub(super) const ATTEMPT_LABEL: &str = "attempt";
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Job {
-    pub(super) job_reference: JobReference,
+    #[serde(rename = "jobReference")]
+    pub(super) reference: JobReference,
     configuration: JobConfiguration,
     status: JobStatus,
     statistics: JobStatistics,
@@ -119,7 +120,8 @@ impl Purpose {
     /// `inputs` are everything that makes this job another than the next one.
     pub(super) fn new(kind: &'static str, inputs: &[&str]) -> Self {
         // With their lengths, so that no two lists are one text.
-        let text: String = inputs.iter().map(|input| format!("{}:{input}\n", input.len())).collect();
+        let text: String =
+            [&kind].into_iter().chain(inputs).map(|input| format!("{}:{input}\n", input.len())).collect();
         Self { kind, digest: Digest::of(text) }
     }
 
@@ -198,8 +200,7 @@ impl BigQuery {
         let mut round = 0;
         loop {
             let id = purpose.job_id(round);
-            let (job, is_found) =
-                self.send_job(&id, &configuration).await.map_err(|error| error.context(what))?;
+            let (job, is_found) = self.send_job(&id, &configuration).await.map_err(|error| error.context(what))?;
             let job = self.finished(job).await.map_err(|error| error.context(what))?;
             let Some(error) = &job.status.error_result else {
                 self.count(job.statistics());
@@ -211,7 +212,8 @@ impl BigQuery {
                 let reason = error.reason.as_deref();
                 tracing::warn!(job = id, reason, is_found, "a job failed and is sent again under another id");
                 if !is_found {
-                    sleep(self.rest.budget().first_pause * round).await;
+                    // Limits of rates are counted over ten seconds; all rounds together take longer.
+                    sleep(self.rest.budget().first_pause * 2_u32.pow(round - 1)).await;
                 }
                 continue;
             }
@@ -246,7 +248,7 @@ impl BigQuery {
         while job.status.state != "DONE" {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let id = job.job_reference.job_id.clone();
+            let id = job.reference.job_id.clone();
             job = self.job(&id).await?.ok_or_else(|| CallError::Answer {
                 status: 404,
                 reason: Some("notFound".to_owned()),
@@ -338,13 +340,22 @@ impl BigQuery {
         for job in jobs.map_err(|error| error.context(&what))? {
             let label = job.configuration.labels.get(ATTEMPT_LABEL).and_then(Value::as_str);
             if label == Some(slot.attempt.as_str()) {
-                let location = job.job_reference.location.as_deref().unwrap_or(&self.location);
-                let asked = self.rest.cancel_job(&job.job_reference.job_id, location).await;
+                let location = job.reference.location.as_deref().unwrap_or(&self.location);
+                let asked = self.rest.cancel_job(&job.reference.job_id, location).await;
                 asked.map_err(|error| error.context(&what))?;
                 cancelled += 1;
             }
         }
         Ok(cancelled)
+    }
+
+    /// Ends what an earlier try of this step left running for the slot: it must not write into tables that are made anew
+    /// under their old names.
+    pub(super) async fn settle(&self, slot: &Slot) -> Result<(), Error> {
+        while self.cancel_jobs(slot).await? > 0 {
+            sleep(LONGEST_PAUSE).await;
+        }
+        Ok(())
     }
 
     async fn running_jobs(&self, of_all: bool) -> Result<Vec<Job>, CallError> {
@@ -423,6 +434,10 @@ mod tests {
         let id = purpose(&["é;drop", "`"]);
         assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{id}");
         assert_ne!(Purpose::once("query").job_id(0), Purpose::once("query").job_id(0));
+        let whole = Purpose::new("pin", &["orders"]);
+        let part = |first: &'static str| whole.part(first, &[]).part("append", &["d1"]).job_id(0);
+        assert_eq!(part("mend"), part("mend"));
+        assert_ne!(part("mend"), part("changes"), "parts of different kinds have different parts");
     }
 
     #[test]
@@ -440,8 +455,13 @@ mod tests {
             "statistics": {"totalSlotMs": "40", "query": {"totalBytesProcessed": "10", "totalBytesBilled": "20"}},
         }))
         .unwrap();
-        let expected =
-            Statistics { jobs: 1, bytes_processed: 10, bytes_billed: 20, slot_milliseconds: 40, ..Statistics::default() };
+        let expected = Statistics {
+            jobs: 1,
+            bytes_processed: 10,
+            bytes_billed: 20,
+            slot_milliseconds: 40,
+            ..Statistics::default()
+        };
         assert_eq!(job.statistics(), expected);
     }
 

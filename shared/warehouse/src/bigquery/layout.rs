@@ -132,9 +132,7 @@ pub(super) fn any_partition(table: &Table) -> String {
             format!(" AND (`{column}` >= {} OR `{column}` IS NULL)", -i64::MAX)
         }
         None if default_granularity(table).is_some() => {
-            format!(
-                " AND (`{PARTITION_START_COLUMN}` >= DATETIME '0001-01-01' OR `{PARTITION_START_COLUMN}` IS NULL)"
-            )
+            format!(" AND (`{PARTITION_START_COLUMN}` >= DATETIME '0001-01-01' OR `{PARTITION_START_COLUMN}` IS NULL)")
         }
         None => String::new(),
     }
@@ -272,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_layout_is_read_off_the_pipeline_file() {
-        let raw = "    raw: {partition_by: {column: id, range: {start: 0, end: 100, interval: 10}}, cluster_by: [at, id]}\n";
+        let raw =
+            "    raw: {partition_by: {column: id, range: {start: 0, end: 100, interval: 10}}, cluster_by: [at, id]}\n";
         let layout = Layout::of(&table("UTC", raw));
         let expected = json!({
             "rangePartitioning": {"field": "id", "range": {"start": "0", "end": "100", "interval": "10"}},
@@ -294,8 +293,10 @@ mod tests {
             Part::of(&plain, &key).condition(&plain, &key, Some("2025-08-01T00:00:00")),
             "`bgp_partition` = '2025-08-01' AND `bgp_partition_start` = DATETIME '2025-08-01T00:00:00'"
         );
-        let demanding =
-            table("UTC", "    raw: {partition_by: {column: seen, granularity: month}, require_partition_filter: true}\n");
+        let demanding = table(
+            "UTC",
+            "    raw: {partition_by: {column: seen, granularity: month}, require_partition_filter: true}\n",
+        );
         assert_eq!(
             Part::of(&demanding, &key).condition(&demanding, &key, Some("2025-08-01T00:00:00")),
             "`bgp_partition` = '2025-08-01' AND (`seen` >= DATETIME '0001-01-01' OR `seen` IS NULL)"

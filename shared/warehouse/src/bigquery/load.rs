@@ -99,8 +99,8 @@ impl BigQuery {
             Some((found, _)) if found == marker(MarkerState::Loaded) => return Ok(()),
             Some((found, generation)) if found == marker(MarkerState::Loading) => generation,
             other => {
-                let precondition = other
-                    .map_or(Precondition::Absent, |(_, generation)| Precondition::Generation(generation));
+                let precondition =
+                    other.map_or(Precondition::Absent, |(_, generation)| Precondition::Generation(generation));
                 self.store.put_json(&key, &marker(MarkerState::Loading), precondition).await.map_err(of_store)?
             }
         };
@@ -127,7 +127,10 @@ impl BigQuery {
             let how = match difference(&found.schema.fields, &wanted) {
                 _ if !found.layout.is_like(&layout) => "it is partitioned or clustered otherwise".to_owned(),
                 Difference::Other(how) => how,
-                Difference::None => return Ok(found.creation_time),
+                Difference::None => {
+                    self.describe(name, table, &found, &wanted).await?;
+                    return Ok(found.creation_time);
+                }
                 Difference::Lacks(fields) => {
                     self.widen(name, &fields, None).await?;
                     return Ok(found.creation_time);
@@ -155,12 +158,22 @@ impl BigQuery {
         }
     }
 
-    async fn make_raw_table(
+    /// Brings what is said of a table and its columns up to date.
+    async fn describe(
         &self,
         name: &TableName,
         table: &Table,
-        fields: &[Field],
-    ) -> Result<tables::Table, Error> {
+        found: &tables::Table,
+        wanted: &[Field],
+    ) -> Result<(), Error> {
+        if found.description == table.description && same_descriptions(&found.schema.fields, wanted) {
+            return Ok(());
+        }
+        let change = json!({"description": table.description, "schema": {"fields": wanted}});
+        self.change_table(name, &change).await
+    }
+
+    async fn make_raw_table(&self, name: &TableName, table: &Table, fields: &[Field]) -> Result<tables::Table, Error> {
         let mut resource = json!(Layout::of(table));
         resource["schema"] = json!({"fields": fields});
         resource["labels"] = json!({"pipeline": label(self.pipeline.as_str())});
@@ -168,7 +181,9 @@ impl BigQuery {
             resource["description"] = description.as_str().into();
         }
         // "Must filter" is meant for people who query raw.
-        if table.raw.require_partition_filter && (resource.get("timePartitioning").is_some() || resource.get("rangePartitioning").is_some()) {
+        if table.raw.require_partition_filter
+            && (resource.get("timePartitioning").is_some() || resource.get("rangePartitioning").is_some())
+        {
             resource["requirePartitionFilter"] = true.into();
         }
         self.make_table(name, resource).await
@@ -179,8 +194,14 @@ impl BigQuery {
         let added: Vec<String> = fields
             .iter()
             .map(|field| {
-                let described = field.description.as_deref().map(|text| format!(" OPTIONS(description={})", literal(text)));
-                format!("ADD COLUMN IF NOT EXISTS `{}` {}{}", field.name, field.sql_type(), described.unwrap_or_default())
+                let described =
+                    field.description.as_deref().map(|text| format!(" OPTIONS(description={})", literal(text)));
+                format!(
+                    "ADD COLUMN IF NOT EXISTS `{}` {}{}",
+                    field.name,
+                    field.sql_type(),
+                    described.unwrap_or_default()
+                )
             })
             .collect();
         let sql = format!("ALTER TABLE {} {}", self.sql(name), added.join(", "));
@@ -216,8 +237,8 @@ impl BigQuery {
         match target {
             Some(target) if is_direct(table, manifest) => {
                 let target = TableName::new(&name.dataset, target);
-                let fields = raw_fields(&table.columns);
-                let load = self.load_job(&target, &fields, &[manifest], "WRITE_TRUNCATE", Some(table));
+                let whole = (part == Part::Whole).then_some(table);
+                let load = self.load_job(&target, raw_fields(&table.columns), &[manifest], "WRITE_TRUNCATE", whole);
                 self.load_rows(purpose, None, load, &[manifest], &what).await
             }
             _ => {
@@ -243,10 +264,10 @@ impl BigQuery {
         let what = format!("loading table {} from the lake", table.name);
         let full = manifests.iter().copied().filter(|manifest| !manifest.objects.is_empty());
         let (direct, other): (Vec<&Manifest>, Vec<&Manifest>) = full.partition(|manifest| is_direct(table, manifest));
-        let fields = raw_fields(&table.columns);
         for group in groups(&direct) {
-            let load = self.load_job(name, &fields, group, "WRITE_APPEND", None);
-            let ids: Vec<&str> = group.iter().flat_map(|manifest| [manifest.digest.as_str(), load_id(manifest)]).collect();
+            let load = self.load_job(name, raw_fields(&table.columns), group, "WRITE_APPEND", None);
+            let ids: Vec<&str> =
+                group.iter().flat_map(|manifest| [manifest.digest.as_str(), load_id(manifest)]).collect();
             self.load_rows(&purpose.part("append", &ids), Some(slot), load, group, &what).await?;
         }
         for manifest in other {
@@ -273,10 +294,8 @@ impl BigQuery {
             .into_iter()
             .filter_map(|(column, is_there)| is_there.then_some(column))
             .collect();
-        let staging = TableName::new(
-            self.names.operations.as_str(),
-            format!("load_{}_{}", table.name, purpose.digest()),
-        );
+        let staging =
+            TableName::new(self.names.operations.as_str(), format!("load_{}_{}", table.name, purpose.digest()));
         let mut fields: Vec<Field> = columns.iter().map(|column| staged_field(column)).collect();
         if manifest.load.is_some() {
             // The objects have them, and the insert below writes the same values.
@@ -288,12 +307,15 @@ impl BigQuery {
             "expirationTime": expires.to_string(),
             "labels": {"pipeline": label(self.pipeline.as_str())},
         });
-        match self.make_table(&staging, resource).await {
-            // Left by whoever was interrupted; its rows are replaced.
-            Ok(_) | Err(Error::Conflict { .. }) => {}
-            Err(error) => return Err(error),
+        match self.make_table(&staging, resource.clone()).await {
+            Err(Error::Conflict { .. }) => {
+                // Left by whoever was interrupted.
+                self.drop_table(&staging).await?;
+                self.make_table(&staging, resource).await?;
+            }
+            made => drop(made?),
         }
-        let load = self.load_job(&staging, &fields, &[manifest], "WRITE_TRUNCATE", None);
+        let load = self.load_job(&staging, fields, &[manifest], "WRITE_TRUNCATE", None);
         // The table may be another one of the same name by now, and the job that filled the first one must not be found.
         let filled = Purpose::once("stage");
         self.load_rows(&filled, slot, load, &[manifest], what).await?;
@@ -315,18 +337,19 @@ impl BigQuery {
         Ok((staging, insert))
     }
 
-    /// The configuration of a load job of objects of the lake. With `whole`, a table whose layout has to be said again,
-    /// because truncating it could change that.
+    /// The configuration of a load job of objects of the lake. With `whole`, a table that is truncated as a whole: its layout
+    /// and descriptions have to be said again. Otherwise they are not the load's business.
     fn load_job(
         &self,
         target: &TableName,
-        fields: &[Field],
+        fields: Vec<Field>,
         manifests: &[&Manifest],
         disposition: &str,
         whole: Option<&Table>,
     ) -> Value {
         let objects = manifests.iter().flat_map(|manifest| &manifest.objects);
         let uris: Vec<String> = objects.map(|object| format!("gs://{}/{}", self.bucket, object.key)).collect();
+        let fields = if whole.is_some() { fields } else { fields.into_iter().map(undescribed).collect() };
         let mut load = whole.map_or_else(|| json!({}), |table| json!(Layout::of(table)));
         load["sourceUris"] = uris.into();
         load["sourceFormat"] = "PARQUET".into();
@@ -383,6 +406,21 @@ impl BigQuery {
     }
 }
 
+fn undescribed(field: Field) -> Field {
+    let fields = field.fields.into_iter().map(undescribed).collect();
+    Field { description: None, fields, ..field }
+}
+
+/// Whether the columns, in whatever order, are described alike.
+fn same_descriptions(found: &[Field], wanted: &[Field]) -> bool {
+    wanted.iter().all(|field| {
+        let there = found.iter().find(|there| there.name.eq_ignore_ascii_case(&field.name));
+        there.is_some_and(|there| {
+            there.description == field.description && same_descriptions(&there.fields, &field.fields)
+        })
+    })
+}
+
 /// What one load job can take each.
 fn groups<'list, 'manifest>(manifests: &'list [&'manifest Manifest]) -> Vec<&'list [&'manifest Manifest]> {
     let mut groups = Vec::new();
@@ -401,7 +439,7 @@ fn groups<'list, 'manifest>(manifests: &'list [&'manifest Manifest]) -> Vec<&'li
     groups
 }
 
-pub(super) fn of_store(error: store::Error) -> Error {
+fn of_store(error: store::Error) -> Error {
     match error {
         store::Error::Conflict { key } => Error::Conflict {
             what: format!("what {key} stands for"),

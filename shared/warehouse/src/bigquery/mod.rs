@@ -42,9 +42,7 @@ use pipeline::{RawDataset, Table};
 use store::ObjectStore;
 use wap::{Digest, Identifier, Manifest, Slot};
 
-use crate::{
-    Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse,
-};
+use crate::{Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse};
 pub use datasets::Members;
 use names::{CHANGES, LIVE, Names, RAW};
 use rest::Rest;

@@ -1,6 +1,6 @@
 //! Names of datasets and tables, and the text by which statements say them.
 
-use wap::{Color, Identifier, Slot};
+use wap::{AttemptId, Color, Identifier, Slot};
 
 /// Schema of a slot with the pinned rows.
 pub(super) const RAW: &str = "raw";
@@ -37,21 +37,28 @@ impl Names {
     }
 
     /// The slot that a dataset belongs to, and its schema there.
-    pub(super) fn slot_of<'name>(&self, dataset: &'name str) -> Option<(String, &'name str)> {
+    pub(super) fn slot_of<'name>(&self, dataset: &'name str) -> Option<(Slot, &'name str)> {
         let rest = dataset.strip_prefix(self.prefix.as_str())?.strip_prefix('_')?;
-        let mut parts = rest.splitn(4, '_');
-        let (color, cycle, attempt, schema) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let color = [Color::Blue, Color::Green].into_iter().find(|found| found.to_string() == color)?;
-        let attempt = wap::AttemptId::new(attempt).ok()?;
-        let slot = Slot { color, cycle: cycle.parse().ok()?, attempt };
-        // "007" is no cycle of ours.
-        (rest.starts_with(&slot.name()) && !schema.is_empty()).then(|| (slot.name(), schema))
+        // Of color, cycle, attempt and schema only the last may hold an underscore.
+        let (end, _) = rest.match_indices('_').nth(2)?;
+        let (slot, schema) = (slot_named(&rest[..end])?, &rest[end + 1..]);
+        (!schema.is_empty()).then_some((slot, schema))
     }
 
     /// A table as statements name it.
     pub(super) fn sql(&self, dataset: &str, table: &str) -> String {
         format!("`{}.{dataset}.{table}`", self.project)
     }
+}
+
+/// The slot of that name.
+pub(super) fn slot_named(name: &str) -> Option<Slot> {
+    let mut parts = name.splitn(3, '_');
+    let (color, cycle, attempt) = (parts.next()?, parts.next()?, parts.next()?);
+    let color = [Color::Blue, Color::Green].into_iter().find(|found| found.to_string() == color)?;
+    let slot = Slot { color, cycle: cycle.parse().ok()?, attempt: AttemptId::new(attempt).ok()? };
+    // "007" is no cycle of ours.
+    (slot.name() == name).then_some(slot)
 }
 
 /// The text of a view of one slot for another. Every dataset of a slot carries the id of its attempt, which is in no other
@@ -90,7 +97,6 @@ pub(super) fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use wap::AttemptId;
 
     use super::*;
 
@@ -114,7 +120,7 @@ mod tests {
         let slot = slot(Color::Blue, 7, "4f09c1ab22");
         let dataset = names().dataset(&slot, "dim_products");
         assert_eq!(dataset, "shop_eu_blue_7_4f09c1ab22_dim_products");
-        assert_eq!(names().slot_of(&dataset), Some((slot.name(), "dim_products")));
+        assert_eq!(names().slot_of(&dataset), Some((slot, "dim_products")));
     }
 
     #[test]
@@ -163,7 +169,7 @@ mod tests {
         fn every_slot_is_found_again(cycle in 0_u64.., attempt in "[a-z0-9]{8,32}", schema in "[a-z_][a-z0-9_]{0,20}") {
             let slot = slot(Color::Green, cycle, &attempt);
             let dataset = names().dataset(&slot, &schema);
-            prop_assert_eq!(names().slot_of(&dataset), Some((slot.name(), schema.as_str())));
+            prop_assert_eq!(names().slot_of(&dataset), Some((slot, schema.as_str())));
         }
     }
 }

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::Precondition;
 use wap::{LOAD_COLUMN, Manifest, PARTITION_COLUMN, Slot};
 
 use super::jobs::Purpose;
 use super::layout::Layout;
-use super::load::{load_id, of_store};
+use super::load::load_id;
 use super::names::{CHANGES, RAW, literal};
-use super::rest::table_reference;
 use super::schema::{Difference, Field, difference, raw_fields};
 use super::tables::TableName;
 use super::{BigQuery, all};
@@ -23,13 +21,17 @@ const PARTITIONS: &str = "bgp_partitions";
 /// How many tables are pinned at once.
 const CONCURRENT_TABLES: usize = 6;
 
+/// The text of a statement may have a megabyte: <https://cloud.google.com/bigquery/quotas#query_jobs>.
+const ROWS_OF_A_STATEMENT: usize = 4_000;
+
 /// What rows of one partition are there: how many, of which upload.
 type Found = BTreeMap<Option<String>, BTreeMap<Option<String>, u64>>;
 
 impl BigQuery {
     /// Fills the schemas `raw` and `changes` of a slot, and makes the views that wait for them.
     pub(super) async fn pin_all(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error> {
-        // Jobs of an earlier try of this step worked on tables that are dropped now; none of them is to be found.
+        self.settle(slot).await?;
+        // Jobs of an earlier try worked on tables that are dropped now; none of them is to be found.
         let purpose = Purpose::once("pin");
         let tables = pins.iter().map(|pin| self.pin_table(slot, pin, &purpose));
         all(CONCURRENT_TABLES, tables).await?;
@@ -69,7 +71,11 @@ impl BigQuery {
         let (Some(found), Some(lacking @ (Difference::None | Difference::Lacks(_)))) = (found, lacking) else {
             return self.make_pin_table(name, pin, &Layout::of(&pin.table)).await;
         };
-        self.copy_table(&raw, name, purpose, slot).await?;
+        match self.copy_table(&raw, name, purpose, slot).await {
+            // A load is making it anew. The lake has all of it.
+            Err(Error::NotFound { .. }) => return self.make_pin_table(name, pin, &Layout::of(&pin.table)).await,
+            copied => copied?,
+        }
         if let Difference::Lacks(fields) = lacking {
             self.widen(name, &fields, Some(slot)).await?;
         }
@@ -156,39 +162,33 @@ impl BigQuery {
         ];
         self.drop_table(&name).await?;
         self.make_table(&name, json!({"schema": {"fields": fields}, "labels": {}})).await?;
-        let mut lines = String::new();
+        let mut rows = Vec::new();
         for pin in pins {
             for partition in &pin.partitions {
                 let manifest = &partition.manifest;
                 let (start, end) = manifest.window.unzip();
-                let row = json!({
-                    "table_name": pin.table.name, "partition": manifest.partition, "starts_at": start, "ends_at": end,
-                    "row_count": manifest.rows, "is_contiguous": partition.is_contiguous,
-                });
-                lines.push_str(&row.to_string());
-                lines.push('\n');
+                let moment = |moment: Option<Timestamp>| {
+                    moment.map_or_else(|| "NULL".to_owned(), |moment| format!("TIMESTAMP '{moment}'"))
+                };
+                rows.push(format!(
+                    "({}, {}, {}, {}, {}, {})",
+                    literal(pin.table.name.as_str()),
+                    literal(manifest.partition.as_str()),
+                    moment(start),
+                    moment(end),
+                    manifest.rows,
+                    partition.is_contiguous
+                ));
             }
         }
-        if lines.is_empty() {
-            return Ok(());
+        let columns: Vec<String> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+        for (place, group) in rows.chunks(ROWS_OF_A_STATEMENT).enumerate() {
+            let insert =
+                format!("INSERT INTO {} ({}) VALUES {}", self.sql(&name), columns.join(", "), group.join(", "));
+            let purpose = purpose.part("partitions", &[&place.to_string()]);
+            self.change(&purpose, Some(slot), &[insert], &format!("filling {name}")).await?;
         }
-        // As an object and not as a statement, whose text may have a megabyte at most.
-        let key = format!("work/{slot}/{PARTITIONS}.jsonl");
-        self.store.put(&key, Bytes::from(lines), Precondition::None).await.map_err(of_store)?;
-        let load = json!({"load": {
-            "sourceUris": [format!("gs://{}/{key}", self.bucket)],
-            "sourceFormat": "NEWLINE_DELIMITED_JSON",
-            "destinationTable": table_reference(&self.names.project, &name.dataset, &name.table),
-            "schema": {"fields": fields},
-            "autodetect": false,
-            "createDisposition": "CREATE_NEVER",
-            "writeDisposition": "WRITE_TRUNCATE",
-        }});
-        self.run(&purpose.part("partitions", &[]), Some(slot), load, &format!("loading {name}")).await?;
-        match self.store.delete(&key, Precondition::None).await {
-            Ok(()) | Err(store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(of_store(error)),
-        }
+        Ok(())
     }
 }
 

@@ -22,7 +22,8 @@ struct Page {
     job_complete: bool,
     schema: Schema,
     rows: Vec<Row>,
-    page_token: Option<String>,
+    #[serde(rename = "pageToken")]
+    next: Option<String>,
 }
 
 /// A row as BigQuery writes it: `{"f": [{"v": ...}, ...]}`.
@@ -97,7 +98,7 @@ impl BigQuery {
         }
         let limit = self.afford(estimate.bytes, &what)?;
         let job = self.run(&Purpose::once("query"), slot, query(sql, limit), &what).await?;
-        let path = format!("/queries/{}", job.job_reference.job_id);
+        let path = format!("/queries/{}", job.reference.job_id);
         let size = PAGE_ROWS.min(most).to_string();
         let mut page: Option<String> = None;
         let mut seen = 0_usize;
@@ -118,7 +119,7 @@ impl BigQuery {
             seen += found.rows.len();
             let rows = found.rows.into_iter().map(|row| row.f.into_iter().map(|cell| cell.v).collect()).collect();
             each(&found.schema.fields, rows)?;
-            page = found.page_token.filter(|token| !token.is_empty());
+            page = found.next.filter(|token| !token.is_empty());
             if page.is_none() || seen >= most {
                 return Ok(());
             }

@@ -46,7 +46,8 @@ pub(super) struct Rest {
 
 impl fmt::Debug for Rest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Rest").field("address", &self.address).field("credentials", &self.credentials).finish()
+        let mut shown = formatter.debug_struct("Rest");
+        shown.field("address", &self.address).field("credentials", &self.credentials).finish_non_exhaustive()
     }
 }
 
@@ -287,7 +288,9 @@ impl Rest {
             };
             let Some(list) = retry(&self.budget, "tables.list", call).await? else { return Ok(None) };
             let tables = list.tables.unwrap_or_default();
-            found.extend(tables.into_iter().map(|table| (table.table_reference.table_id, table.r#type.unwrap_or_default())));
+            found.extend(
+                tables.into_iter().map(|table| (table.table_reference.table_id, table.r#type.unwrap_or_default())),
+            );
             page = list.next_page_token;
             if page.is_none() {
                 return Ok(Some(found));

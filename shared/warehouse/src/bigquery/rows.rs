@@ -2,7 +2,7 @@
 //!
 //! | BigQuery | Arrow | DuckDB has |
 //! |---|---|---|
-//! | INT64 | Int64 | Int64, HugeInt |
+//! | INT64 | Int64 | Int64, Decimal128(38, 0) |
 //! | FLOAT64 | Float64 | Float64 |
 //! | NUMERIC | Decimal128(38, 9) | Decimal128(p, s) |
 //! | BIGNUMERIC | Decimal256(76, 38) | Decimal128(p, s) |
@@ -20,6 +20,7 @@
 
 use std::sync::Arc;
 
+use ::rows::RowDigest;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float64Array, Int64Array,
     ListArray, RecordBatch, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
@@ -28,7 +29,6 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Fields, Schema, SchemaRef, TimeUnit, i256};
 use arrow::error::ArrowError;
 use jiff::civil::{Date, DateTime, date};
-use ::rows::RowDigest;
 use serde_json::Value;
 use wap::Digest;
 
@@ -151,8 +151,7 @@ fn single(field: &Field, cells: Vec<Value>) -> Result<ArrayRef, Error> {
             Arc::new(digits.with_precision_and_scale(NUMERIC.0, NUMERIC.1).map_err(building)?)
         }
         "BIGNUMERIC" => {
-            let digits =
-                each::<_, Decimal256Array>(&shown, |text| decimal(text, BIGNUMERIC.1).ok_or_else(unreadable))?;
+            let digits = each::<_, Decimal256Array>(&shown, |text| decimal(text, BIGNUMERIC.1).ok_or_else(unreadable))?;
             Arc::new(digits.with_precision_and_scale(BIGNUMERIC.0, BIGNUMERIC.1).map_err(building)?)
         }
         "DATE" => Arc::new(each::<_, Date32Array>(&shown, |text| days(text).ok_or_else(unreadable))?),
@@ -212,15 +211,14 @@ fn decimal(shown: &str, scale: i8) -> Option<i256> {
         return None;
     }
     let zeros = i32::from(scale) + exponent - i32::try_from(fraction.len()).ok()?;
-    match usize::try_from(zeros) {
-        Ok(zeros) => digits.extend(std::iter::repeat_n('0', zeros)),
-        Err(_) => {
-            let cut = digits.len().checked_sub(usize::try_from(-zeros).ok()?)?;
-            if digits[cut..].bytes().any(|digit| digit != b'0') {
-                return None;
-            }
-            digits.truncate(cut);
+    if let Ok(zeros) = usize::try_from(zeros) {
+        digits.extend(std::iter::repeat_n('0', zeros));
+    } else {
+        let cut = digits.len().checked_sub(usize::try_from(-zeros).ok()?)?;
+        if digits[cut..].bytes().any(|digit| digit != b'0') {
+            return None;
         }
+        digits.truncate(cut);
     }
     let digits = digits.trim_start_matches('0');
     let value = if digits.is_empty() { i256::ZERO } else { i256::from_string(digits)? };
@@ -239,8 +237,8 @@ fn microseconds(moment: DateTime) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray};
     use arrow::array::types::Decimal128Type;
+    use arrow::array::{Array, AsArray};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -271,8 +269,13 @@ mod tests {
             Field::new("y", "BYTES"),
         ];
         let row = [
-            json!("7"), json!("12.5"), json!("2025-08-01"), json!("1754010123500000"),
-            json!("9999-12-31T23:59:59.999999"), json!("10:11:12.500000"), json!("YWI="),
+            json!("7"),
+            json!("12.5"),
+            json!("2025-08-01"),
+            json!("1754010123500000"),
+            json!("9999-12-31T23:59:59.999999"),
+            json!("10:11:12.500000"),
+            json!("YWI="),
         ];
         let nulls = vec![Value::Null; fields.len()];
         let decimals = Decimal128Array::from(vec![Some(1250), None]).with_precision_and_scale(12, 2).unwrap();
@@ -303,8 +306,15 @@ mod tests {
     #[test]
     fn decimals_are_read_exactly() {
         for (shown, scale, expected) in [
-            ("0", 9, Some(0)), ("-1.5", 9, Some(-1_500_000_000)), ("1E2", 2, Some(10_000)), ("1.25e-1", 3, Some(125)),
-            ("1.2500", 2, Some(125)), ("1.255", 2, None), ("-0.0", 2, Some(0)), ("x", 2, None), ("", 2, None),
+            ("0", 9, Some(0)),
+            ("-1.5", 9, Some(-1_500_000_000)),
+            ("1E2", 2, Some(10_000)),
+            ("1.25e-1", 3, Some(125)),
+            ("1.2500", 2, Some(125)),
+            ("1.255", 2, None),
+            ("-0.0", 2, Some(0)),
+            ("x", 2, None),
+            ("", 2, None),
         ] {
             let expected = expected.map(i256::from_i128);
             assert_eq!(decimal(shown, scale), expected, "{shown}");

@@ -401,9 +401,6 @@ mod tests {
             "column a is INT64 REQUIRED, and INT64 in the contract",
         );
         let required = raw_fields(&columns("{name: a, type: integer, mode: required}"));
-        assert_eq!(
-            difference(&[], &required),
-            Difference::Other("column a is required, and is not there".to_owned())
-        );
+        assert_eq!(difference(&[], &required), Difference::Other("column a is required, and is not there".to_owned()));
     }
 }

@@ -7,22 +7,27 @@ use wap::{Digest, Slot};
 
 use super::datasets::gone;
 use super::jobs::Purpose;
-use super::names::{CHANGES, DEPLOYMENT, LIVE, RAW, carried, literal};
-use super::tables::{TableName, holds_rows};
+use super::names::{CHANGES, DEPLOYMENT, LIVE, RAW, carried, literal, slot_named};
+use super::tables::TableName;
 use super::{BigQuery, CONCURRENT_CALLS, all};
-use crate::{Error, Publication};
+use crate::{Error, Place, Publication};
 
 /// A table or view of a slot.
 #[derive(Debug, Clone)]
 pub(super) struct Relation {
     pub(super) schema: String,
     pub(super) name: TableName,
+    /// As `INFORMATION_SCHEMA` calls it.
     kind: String,
 }
 
 impl Relation {
     fn is_view(&self) -> bool {
         self.kind == "VIEW"
+    }
+
+    fn holds_rows(&self) -> bool {
+        matches!(self.kind.as_str(), "BASE TABLE" | "CLONE")
     }
 }
 
@@ -48,6 +53,7 @@ struct Trace {
 impl BigQuery {
     /// Makes a slot's datasets, and fills them with what the slot before it has in its layers.
     pub(super) async fn create_slot(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
+        self.settle(slot).await?;
         self.make_slot_datasets(slot, from).await?;
         let Some(from) = from else { return Ok(()) };
         // Each try starts with new datasets, and with new jobs.
@@ -66,15 +72,10 @@ impl BigQuery {
     /// Makes the views that could not be made before the slot was pinned.
     pub(super) async fn carry_waiting_views(&self, slot: &Slot) -> Result<(), Error> {
         let Some(from) = self.made_from(slot).await? else { return Ok(()) };
-        let Some(from) = self.slot_called(&from) else { return Ok(()) };
+        let Some(from) = slot_named(&from) else {
+            return Err(Error::internal(format!("{from} is no name of a slot; correct the label of slot {slot}")));
+        };
         self.carry_views(slot, &from).await
-    }
-
-    fn slot_called(&self, name: &str) -> Option<Slot> {
-        let mut parts = name.splitn(3, '_');
-        let (color, cycle, attempt) = (parts.next()?, parts.next()?, parts.next()?);
-        let color = [wap::Color::Blue, wap::Color::Green].into_iter().find(|found| found.to_string() == color)?;
-        Some(Slot { color, cycle: cycle.parse().ok()?, attempt: wap::AttemptId::new(attempt).ok()? })
     }
 
     /// Makes each view of `from` that `slot` does not have yet, over the slot's own relations.
@@ -128,32 +129,43 @@ impl BigQuery {
     async fn carried_relations(&self, from: &Slot) -> Result<Vec<Relation>, Error> {
         let mut relations = self.slot_relations(from).await?;
         relations.retain(|relation| ![RAW, CHANGES, LIVE].contains(&relation.schema.as_str()));
-        let other = relations.iter().find(|relation| !relation.is_view() && !holds_rows(&relation.kind));
+        let other = relations.iter().find(|relation| !relation.is_view() && !relation.holds_rows());
         match other {
             None => Ok(relations),
             Some(other) => Err(Error::rejected(format!(
                 "{} is a {}, which can't be carried into the next slot; materialize it as a table or a view",
                 other.name,
-                other.kind.to_lowercase().replace('_', " ")
+                other.kind.to_lowercase()
             ))),
         }
     }
 
     /// All tables and views of a slot, in order.
+    ///
+    /// By a query: a list of the REST interface may be an old one, and a table that is left out of it would be left out of
+    /// the next slot, or of a fingerprint.
     pub(super) async fn slot_relations(&self, slot: &Slot) -> Result<Vec<Relation>, Error> {
-        let listed = self.slot_schemas().into_iter().map(|schema| async move {
-            let dataset = self.names.dataset(slot, &schema);
-            let tables = self.rest.tables(&dataset).await;
-            let tables = tables.map_err(|error| error.context(format!("listing dataset {dataset}")))?;
-            let tables = tables.ok_or_else(|| gone(slot))?;
-            let relations = tables.into_iter().map(|(table, kind)| Relation {
-                schema: schema.clone(),
-                name: TableName::new(dataset.clone(), table),
-                kind,
-            });
-            Ok(relations.collect::<Vec<_>>())
+        if self.dataset_is_missing(&self.names.dataset(slot, LIVE)).await? {
+            return Err(gone(slot));
+        }
+        let of_each: Vec<String> = self
+            .slot_schemas()
+            .iter()
+            .map(|schema| {
+                let dataset = self.names.dataset(slot, schema);
+                let tables = format!("`{}.{dataset}`.INFORMATION_SCHEMA.TABLES", self.names.project);
+                format!("SELECT '{schema}' AS slot_schema, table_name, table_type FROM {tables}")
+            })
+            .collect();
+        let sql = format!("SELECT * FROM ({})", of_each.join(" UNION ALL "));
+        let found = self.read_rows(&Place::Slot(slot.clone()), &sql, usize::MAX).await?;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let relations = found.rows.iter().map(|row| Relation {
+            schema: text(&row[0]),
+            name: TableName::new(self.names.dataset(slot, &text(&row[0])), text(&row[1])),
+            kind: text(&row[2]),
         });
-        let mut relations: Vec<Relation> = all(CONCURRENT_CALLS, listed).await?.into_iter().flatten().collect();
+        let mut relations: Vec<Relation> = relations.collect();
         relations.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(relations)
     }
@@ -186,9 +198,6 @@ impl BigQuery {
             source: Some(Box::new(source)),
         };
         let relations = self.slot_relations(slot).await?;
-        if relations.is_empty() {
-            return Err(gone(slot));
-        }
         let traces = relations.iter().map(|relation| async move {
             let Some(table) = self.table(&relation.name).await? else {
                 return Err(Error::Conflict {

@@ -47,6 +47,7 @@ pub(super) struct Table {
     pub(super) etag: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
+    pub(super) description: Option<String>,
     pub(super) schema: Schema,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) creation_time: String,
@@ -185,9 +186,4 @@ impl BigQuery {
 
 fn path(name: &TableName) -> String {
     format!("/datasets/{}/tables/{}", name.dataset, name.table)
-}
-
-/// Whether the resource is one that holds rows. Emulators call a clone by its own name.
-pub(super) fn holds_rows(kind: &str) -> bool {
-    matches!(kind, "TABLE" | "CLONE")
 }

@@ -106,7 +106,11 @@ pub(super) fn bytes(field: &Field, shown: &str) -> Result<Vec<u8>, Error> {
 }
 
 pub(super) fn unreadable(field: &Field) -> Error {
-    Error::internal(format!("column {} of an answer of BigQuery is not what its type, {}, says", field.name, field.sql_type()))
+    Error::internal(format!(
+        "column {} of an answer of BigQuery is not what its type, {}, says",
+        field.name,
+        field.sql_type()
+    ))
 }
 
 #[cfg(test)]
@@ -127,7 +131,11 @@ mod tests {
             ("FLOAT64", json!("NaN"), json!(null)),
             ("BOOLEAN", json!("true"), json!(true)),
             ("NUMERIC", json!("12.5"), json!("12.5")),
-            ("BIGNUMERIC", json!("0.00000000000000000000000000000000000001"), json!("0.00000000000000000000000000000000000001")),
+            (
+                "BIGNUMERIC",
+                json!("0.00000000000000000000000000000000000001"),
+                json!("0.00000000000000000000000000000000000001"),
+            ),
             ("STRING", json!("12.5"), json!("12.5")),
             ("DATE", json!("2025-08-01"), json!("2025-08-01")),
             ("TIME", json!("10:11:12.500000"), json!("10:11:12.5")),
@@ -154,7 +162,9 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_of_its_type_is_refused() {
-        for (kind, cell) in [("INTEGER", json!("x")), ("INTEGER", json!({})), ("TIME", json!("25:00")), ("BYTES", json!("%"))] {
+        for (kind, cell) in
+            [("INTEGER", json!("x")), ("INTEGER", json!({})), ("TIME", json!("25:00")), ("BYTES", json!("%"))]
+        {
             assert!(to_json(&Field::new("c", kind), cell).is_err(), "{kind}");
         }
     }

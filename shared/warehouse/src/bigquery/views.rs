@@ -132,7 +132,8 @@ impl BigQuery {
             if named(desired).await?.0 != slot {
                 continue;
             }
-            let work = wanted.iter().zip(&found).filter(|(view, found)| !found.as_ref().is_some_and(|table| view.is(table)));
+            let work =
+                wanted.iter().zip(&found).filter(|(view, found)| !found.as_ref().is_some_and(|table| view.is(table)));
             let moves = work.map(|(view, found)| async move {
                 let start = Instant::now();
                 let moved = self.move_view(view, found.as_ref()).await?;
@@ -168,16 +169,15 @@ impl BigQuery {
     /// Moves a view, or makes it. `false` if somebody else changed it meanwhile.
     async fn move_view(&self, view: &Wanted, found: Option<&Table>) -> Result<bool, Error> {
         let what = || format!("moving view {}", view.name);
-        let etag = match found {
-            Some(table) => table.etag.clone(),
-            None => {
-                // A view is made without a schema, and without the labels that say it is complete.
-                let resource = json!({"view": {"query": view.query, "useLegacySql": false}, "labels": {}});
-                match self.make_table(&view.name, resource).await {
-                    Ok(made) => made.etag,
-                    Err(Error::Conflict { .. }) => return Ok(false),
-                    Err(error) => return Err(error),
-                }
+        let etag = if let Some(table) = found {
+            table.etag.clone()
+        } else {
+            // A view is made without a schema, and without the labels that say it is complete.
+            let resource = json!({"view": {"query": view.query, "useLegacySql": false}, "labels": {}});
+            match self.make_table(&view.name, resource).await {
+                Ok(made) => made.etag,
+                Err(Error::Conflict { .. }) => return Ok(false),
+                Err(error) => return Err(error),
             }
         };
         let estimate = self.estimate(&view.query).await.map_err(|error| error.context(what()))?;
@@ -199,7 +199,10 @@ impl BigQuery {
     pub(super) async fn check_views(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let checks = publication.views.iter().map(|view| async move {
             let query = self.select(slot, view);
-            self.estimate(&query).await.map(drop).map_err(|error| error.context(format!("checking the view {}", view.name)))
+            self.estimate(&query)
+                .await
+                .map(drop)
+                .map_err(|error| error.context(format!("checking the view {}", view.name)))
         });
         all(CONCURRENT_CALLS, checks).await?;
         self.probe(slot, publication).await
@@ -236,7 +239,9 @@ impl BigQuery {
             let rest = self.reader.as_ref().unwrap_or(&self.rest);
             match self.run_probe(rest, &sql).await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.status() == Some(403) && start.elapsed() < PROBE_PATIENCE => sleep(PROBE_PAUSE).await,
+                Err(error) if error.status() == Some(403) && start.elapsed() < PROBE_PATIENCE => {
+                    sleep(PROBE_PAUSE).await;
+                }
                 Err(error) => return Err(error.context("reading the slot as a reader of published views")),
             }
         }
@@ -254,11 +259,16 @@ impl BigQuery {
     pub(super) async fn published_slots(&self) -> Result<Vec<String>, Error> {
         let live = self.names.live.as_str();
         let listed = self.rest.tables(live).await.map_err(|error| error.context(format!("listing dataset {live}")))?;
-        let reads = listed.unwrap_or_default().into_iter().map(|(table, _)| async move {
-            self.table(&TableName::new(live, table)).await
-        });
-        let slots: BTreeSet<String> =
-            all(CONCURRENT_CALLS, reads).await?.into_iter().flatten().filter_map(|view| view.labels.get(SLOT_LABEL).cloned()).collect();
+        let reads = listed
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(table, _)| async move { self.table(&TableName::new(live, table)).await });
+        let slots: BTreeSet<String> = all(CONCURRENT_CALLS, reads)
+            .await?
+            .into_iter()
+            .flatten()
+            .filter_map(|view| view.labels.get(SLOT_LABEL).cloned())
+            .collect();
         Ok(slots.into_iter().collect())
     }
 }

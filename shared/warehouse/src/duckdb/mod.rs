@@ -23,9 +23,7 @@ use rows::RowDigest;
 use store::{FileLock, LockMode, ObjectStore};
 use wap::{Digest, Manifest, Slot};
 
-use crate::{
-    Converged, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
-};
+use crate::{Converged, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse};
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
 /// Who flips the link holds this lock for some milliseconds; whoever waits this long waits for a stopped process.

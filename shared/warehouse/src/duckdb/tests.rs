@@ -47,7 +47,8 @@ impl Fixture for Embedded {
 
     async fn write(&self, slot: &Slot, schema: &str, relation: &str, rows: &[Row]) {
         let name = format!("\"{schema}\".\"{relation}\"");
-        let sql = format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE OR REPLACE TABLE {name} AS {}", select(rows));
+        let sql =
+            format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE OR REPLACE TABLE {name} AS {}", select(rows));
         self.execute(slot, &sql);
     }
 

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::cloud::Cloud;
 use super::name::Table;
-use super::refusal::Refusal;
 use super::schema;
 use super::sql::{self, Statement};
+use crate::refusal::Refusal;
 
 /// What is billed at least for each table that a query names.
 /// <https://docs.cloud.google.com/bigquery/pricing#on_demand_pricing>
@@ -95,7 +95,7 @@ pub(crate) async fn estimate(
     while let Some((table, depth)) = open.pop() {
         let is_plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         if seen.contains(&table)
-            || ![&table.project, &table.dataset, &table.table].into_iter().all(|part| is_plain(part))
+            || ![&table.project, &table.dataset, &table.name].into_iter().all(|part| is_plain(part))
         {
             continue;
         }

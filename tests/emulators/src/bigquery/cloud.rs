@@ -13,8 +13,8 @@ use super::bytes::{self, Size};
 use super::ledger::Ledger;
 use super::limits::{self, Rates};
 use super::name::{Table, dataset_path};
-use super::refusal::Refusal;
 use super::schema;
+use crate::refusal::Refusal;
 use crate::upstream::Upstream;
 
 /// The dataset that files are read into before a load is decided. Nobody sees it.

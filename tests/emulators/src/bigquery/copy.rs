@@ -9,7 +9,7 @@ use super::cloud::{Cloud, is_partitioned};
 use super::jobs::{Outcome, failure};
 use super::load::Disposition;
 use super::name::Table;
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 impl Cloud {
     /// Runs a copy job. What it copies is no clone any more.
@@ -36,13 +36,14 @@ impl Cloud {
         if self.dataset(&table.project, &table.dataset).await?.is_none() {
             return Err(Refusal::not_found(format_args!("Dataset {}:{}", table.project, table.dataset)));
         }
-        if is_clone {
-            self.check_clone(&source).await?;
-        }
         let disposition = Disposition::of(settings, Disposition::Empty)?;
         let current = self.table(&table).await?;
         self.admit_write(&table, current.as_ref().is_some_and(is_partitioned))?;
-        let facts = if is_clone { self.cloned_facts(&source) } else { self.copied_facts(&source) };
+        let facts = if is_clone {
+            self.cloned_facts(&source, self.ledger.clone_depth(&source))?
+        } else {
+            self.copied_facts(&source)
+        };
         match (&current, disposition) {
             (None, _) => {}
             (Some(current), Disposition::Empty) if is_clone || current["numRows"] != "0" => {

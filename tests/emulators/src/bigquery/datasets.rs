@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::cloud::{Cloud, STAGING, merge};
 use super::etag;
 use super::name::dataset_path;
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// What the emulator keeps of a dataset exactly as it was said; the rest is remembered here.
 const KEPT: [&str; 6] =

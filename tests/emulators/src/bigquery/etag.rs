@@ -3,9 +3,9 @@
 use axum::http::{HeaderMap, header};
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
-/// Refuses a change whose `If-Match` is not the ETag of the resource.
+/// Refuses a change whose `If-Match` is not the `etag` of the resource.
 /// <https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/datasets/patch>, and how Google's own client sends it:
 /// <https://docs.cloud.google.com/python/docs/reference/bigquery/latest/google.cloud.bigquery.client.Client#google_cloud_bigquery_client_Client_update_table>
 pub(crate) fn check(headers: &HeaderMap, current: &Value) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::ledger::Modifications;
 use super::name::Table;
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 const WINDOW: Duration = Duration::from_secs(10);
 const DATASET_UPDATES: usize = 5;
@@ -38,14 +38,14 @@ impl Rates {
         let key = format!("{project}:{dataset}");
         self.admit(&key, DATASET_UPDATES, Instant::now())
             .then_some(())
-            .ok_or_else(|| too_fast(format!("too many dataset metadata update operations for this dataset {key}")))
+            .ok_or_else(|| too_fast("dataset metadata", "dataset", &key))
     }
 
     pub(crate) fn table(&mut self, table: &Table, is_partitioned: bool) -> Result<(), Refusal> {
         let most = if is_partitioned { PARTITIONED_TABLE_UPDATES } else { TABLE_UPDATES };
         self.admit(&table.to_string(), most, Instant::now())
             .then_some(())
-            .ok_or_else(|| too_fast(format!("too many table update operations for this table {table}")))
+            .ok_or_else(|| too_fast("table", "table", &table.to_string()))
     }
 
     fn admit(&mut self, key: &str, most: usize, now: Instant) -> bool {
@@ -61,8 +61,9 @@ impl Rates {
     }
 }
 
-fn too_fast(what: String) -> Refusal {
-    Refusal::new("rateLimitExceeded", format!("Exceeded rate limits: {what}"))
+fn too_fast(what: &str, kind: &str, name: &str) -> Refusal {
+    let message = format!("Exceeded rate limits: too many {what} update operations for this {kind} {name}");
+    Refusal::new("rateLimitExceeded", message)
 }
 
 /// Counts one modification of today.

@@ -15,8 +15,8 @@ use super::jobs::Outcome;
 use super::limits::{PARTITIONS_A_JOB, SOURCES_A_JOB};
 use super::name::Table;
 use super::partition::Partitioning;
-use super::refusal::Refusal;
 use super::{schema, tables};
+use crate::refusal::Refusal;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disposition {
@@ -42,9 +42,9 @@ impl Cloud {
     pub(crate) async fn load(&mut self, project: &str, configuration: &Value) -> Result<Outcome, Refusal> {
         let settings = &configuration["load"];
         let mut table = Table::of(&settings["destinationTable"], project);
-        let decorator = table.table.split_once('$').map(|(name, decorator)| (name.to_owned(), decorator.to_owned()));
+        let decorator = table.name.split_once('$').map(|(name, decorator)| (name.to_owned(), decorator.to_owned()));
         let decorator = decorator.map(|(name, decorator)| {
-            table.table = name;
+            table.name = name;
             decorator
         });
         if settings["sourceFormat"] != "PARQUET" {
@@ -121,8 +121,7 @@ impl Cloud {
                 let outside = format!("SELECT COUNT(*) FROM {} WHERE NOT ({condition})", staging.sql());
                 if self.number(&table.project, &outside).await? > 0 {
                     return Err(Refusal::invalid(format!(
-                        "Some rows belong to different partitions rather than destination partition {}${decorator}",
-                        table
+                        "Some rows belong to different partitions rather than destination partition {table}${decorator}"
                     )));
                 }
                 condition
@@ -135,7 +134,8 @@ impl Cloud {
                 return Err(Refusal::new(
                     "quotaExceeded",
                     format!(
-                        "Too many partitions produced by query, allowed {PARTITIONS_A_JOB}, query produces at least {partitions} partitions"
+                        "Too many partitions produced by query, allowed {PARTITIONS_A_JOB}, query produces at least \
+                         {partitions} partitions"
                     ),
                 ));
             }
@@ -312,7 +312,8 @@ fn columns(table: &Table, staged: &Value, wanted: &Value) -> Result<Vec<String>,
         if !schema::is_loadable(field, found) {
             let kind = |field: &Value| field["type"].as_str().unwrap_or_default().to_owned();
             return Err(Refusal::invalid(format!(
-                "Error while reading data, error message: Parquet column '{name}' has type {}, which does not match the target type {}",
+                "Error while reading data, error message: Parquet column '{name}' has type {}, which does not \
+                 match the target type {}",
                 kind(field),
                 kind(found)
             )));

@@ -2,10 +2,10 @@
 //!
 //! | rule | what it answers | documented at |
 //! |---|---|---|
-//! | `datasets.patch/update` and `tables.patch/update` with an `If-Match` that is not the ETag | 412 `conditionNotMet` | [datasets.patch](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/datasets/patch) |
+//! | `datasets.patch/update` and `tables.patch/update` with an `If-Match` that is not its current one | 412 `conditionNotMet` | [datasets.patch](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/datasets/patch) |
 //! | a job id is taken once, for a project and location | 409 `duplicate`; `jobs.get` gives the first | [JobReference](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/JobReference) |
-//! | a load with `table$PARTITION` and WRITE_TRUNCATE replaces that partition | rows of other partitions fail the job | [partition decorators](https://docs.cloud.google.com/bigquery/docs/managing-partitioned-table-data) |
-//! | a load makes a missing table with its schema, partitioning and clustering | CREATE_NEVER: `notFound` | [JobConfigurationLoad](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad) |
+//! | a load with `table$PARTITION` and `WRITE_TRUNCATE` replaces that partition | rows of other partitions fail the job | [partition decorators](https://docs.cloud.google.com/bigquery/docs/managing-partitioned-table-data) |
+//! | a load makes a missing table with its schema, partitioning and clustering | `CREATE_NEVER`: `notFound` | [JobConfigurationLoad](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad) |
 //! | a load is atomic, and matches Parquet columns by name and type | `invalid` | [Parquet](https://docs.cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet) |
 //! | a clone of a clone of a clone can't be cloned; a copy job begins anew | `invalid` | [quotas](https://docs.cloud.google.com/bigquery/quotas#table_clones) |
 //! | CLONE makes new tables only, and not of views | `duplicate`, `invalid` | [table clones](https://docs.cloud.google.com/bigquery/docs/table-clones-intro#limitations) |
@@ -21,10 +21,12 @@
 //! | a patch merges labels, and null removes one | - | [labels](https://docs.cloud.google.com/bigquery/docs/updating-labels) |
 //! | a failed query is an HTTP error of `jobs.query` and `getQueryResults` | by reason | [error messages](https://docs.cloud.google.com/bigquery/docs/error-messages) |
 //! | a view is made or patched only with a query that compiles; it is returned with its query | 400 `invalidQuery` | [views](https://docs.cloud.google.com/bigquery/docs/views) |
-//! | timestamps in results are seconds, unless asked for otherwise | - | [DataFormatOptions](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/DataFormatOptions) |
+//! | results write timestamps, decimals and geographies in BigQuery's way | - | [DataFormatOptions](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/DataFormatOptions) |
 //! | legacy SQL is the default of the interface | 501 `notImplemented`, as it is not emulated | [Job](https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/Job) |
 //!
-//! Not enforced: permissions, expirations, time travel, row-level security. One project, any location.
+//! Not emulated: permissions, expirations, time travel, row-level security, legacy SQL, streaming, results into named
+//! tables, loads in formats other than Parquet, partitioning by ingestion time. What of it a request asks for is refused
+//! with 501 where it can be seen; permissions and expirations are kept and have no effect.
 
 mod bytes;
 mod cloud;
@@ -38,7 +40,6 @@ mod load;
 mod name;
 mod partition;
 mod query;
-mod refusal;
 mod routes;
 mod rows;
 mod run;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 pub(crate) struct Table {
     pub(crate) project: String,
     pub(crate) dataset: String,
-    pub(crate) table: String,
+    pub(crate) name: String,
 }
 
 impl Table {
-    pub(crate) fn new(project: &str, dataset: &str, table: &str) -> Self {
-        Self { project: project.to_owned(), dataset: dataset.to_owned(), table: table.to_owned() }
+    pub(crate) fn new(project: &str, dataset: &str, name: &str) -> Self {
+        Self { project: project.to_owned(), dataset: dataset.to_owned(), name: name.to_owned() }
     }
 
     /// Reads a `TableReference`. The project may be left out.
@@ -23,24 +23,24 @@ impl Table {
     }
 
     pub(crate) fn reference(&self) -> Value {
-        json!({"projectId": self.project, "datasetId": self.dataset, "tableId": self.table})
+        json!({"projectId": self.project, "datasetId": self.dataset, "tableId": self.name})
     }
 
     /// The path of the resource.
     pub(crate) fn path(&self) -> String {
-        format!("{}/tables/{}", dataset_path(&self.project, &self.dataset), self.table)
+        format!("{}/tables/{}", dataset_path(&self.project, &self.dataset), self.name)
     }
 
     /// As GoogleSQL quotes it.
     pub(crate) fn sql(&self) -> String {
-        format!("`{}.{}.{}`", self.project, self.dataset, self.table)
+        format!("`{}.{}.{}`", self.project, self.dataset, self.name)
     }
 }
 
 /// As BigQuery's messages name it.
 impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}.{}", self.project, self.dataset, self.table)
+        write!(formatter, "{}:{}.{}", self.project, self.dataset, self.name)
     }
 }
 

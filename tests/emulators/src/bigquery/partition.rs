@@ -12,7 +12,7 @@ use jiff::civil::DateTime;
 use jiff::{Span, Unit};
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// How a table is partitioned by a column.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,8 @@ impl Partitioning {
             "TIMESTAMP" => TimeKind::Timestamp,
             other => {
                 return Err(Refusal::invalid(format!(
-                    "The field specified for partitioning can only be of type TIMESTAMP, DATE or DATETIME. The type found is: {other}"
+                    "The field specified for partitioning can only be of type TIMESTAMP, DATE or DATETIME. \
+                     The type found is: {other}"
                 )));
             }
         };

@@ -10,8 +10,8 @@ use super::jobs::{Outcome, failure};
 use super::ledger::{Cloned, Facts};
 use super::limits::CLONE_DEPTH;
 use super::name::Table;
-use super::refusal::Refusal;
 use super::sql::{self, Action, CreateTable, Name, Statement};
+use crate::refusal::Refusal;
 
 /// A query as its configuration asks for it.
 struct Query<'a> {
@@ -45,7 +45,7 @@ impl Cloud {
     /// Runs a query job. Its rows stay in the emulator under the id of the job.
     pub(crate) async fn query(&mut self, project: &str, id: &str, configuration: &Value) -> Result<Outcome, Refusal> {
         let query = read(project, configuration)?;
-        self.check_statements(&query).await?;
+        check_transactions(&query.statements)?;
         let estimate = bytes::estimate(self, &query.statements, project, query.default_dataset.as_deref()).await?;
         estimate.check(number(&configuration["query"]["maximumBytesBilled"]))?;
         for (table, statement) in query.targets() {
@@ -70,7 +70,7 @@ impl Cloud {
     /// What a query would give and cost.
     pub(crate) async fn dry_run(&mut self, project: &str, configuration: &Value) -> Result<Value, Refusal> {
         let query = read(project, configuration)?;
-        self.check_statements(&query).await?;
+        check_transactions(&query.statements)?;
         let mut configuration = configuration.clone();
         if let [Statement { action: Action::Query, .. }] = query.statements.as_slice() {
             let text = configuration["query"]["query"].as_str().unwrap_or_default();
@@ -92,60 +92,58 @@ impl Cloud {
         Ok(statistics(found, &estimate))
     }
 
-    async fn check_statements(&mut self, query: &Query<'_>) -> Result<(), Refusal> {
+    /// The clones that a query makes, in order, each checked.
+    async fn clones(&self, query: &Query<'_>) -> Result<Vec<(Table, Facts)>, Refusal> {
+        let mut clones: Vec<(Table, Facts)> = Vec::new();
+        let mut made: Vec<Table> = Vec::new();
         for statement in &query.statements {
-            // https://docs.cloud.google.com/bigquery/docs/transactions#limitations
-            if statement.in_transaction && statement.action.is_permanent_definition() {
-                return Err(Refusal::invalid_query(
-                    "DDL statements are not supported in a transaction, except for those creating or droping temporary tables or temporary functions.",
-                ));
-            }
-            if let Action::CreateTable(CreateTable { clone_of: Some(source), .. }) = &statement.action {
+            let Action::CreateTable(CreateTable { name, clone_of, .. }) = &statement.action else { continue };
+            let Some(table) = query.resolve(name) else { continue };
+            if let Some(source) = clone_of {
                 let unqualified = || format!("Table \"{}\" must be qualified with a dataset", source.join("."));
                 let source = query.resolve(source).ok_or_else(|| Refusal::invalid_query(unqualified()))?;
-                self.check_clone(&source).await?;
+                let earlier = clones.iter().rev().find(|(clone, _)| *clone == source);
+                let depth = match earlier.and_then(|(_, facts)| facts.clone.as_ref()) {
+                    Some(cloned) => cloned.depth,
+                    None if made.contains(&source) => 0,
+                    None => {
+                        self.check_is_table(&source).await?;
+                        self.ledger.clone_depth(&source)
+                    }
+                };
+                clones.push((table.clone(), self.cloned_facts(&source, depth)?));
             }
-        }
-        Ok(())
-    }
-
-    /// <https://docs.cloud.google.com/bigquery/docs/table-clones-intro#limitations>
-    pub(crate) async fn check_clone(&mut self, source: &Table) -> Result<(), Refusal> {
-        let resource = self.bare_table(source).await?;
-        let resource = resource.ok_or_else(|| Refusal::not_found(format_args!("Table {source}")))?;
-        let kind = resource["type"].as_str().unwrap_or_default();
-        if !["TABLE", "CLONE", "SNAPSHOT"].contains(&kind) {
-            return Err(Refusal::invalid(format!(
-                "{source} is not allowed for this operation because it is currently a {kind}."
-            )));
-        }
-        if self.ledger.clone_depth(source) >= CLONE_DEPTH {
-            return Err(Refusal::invalid(format!(
-                "{source} is a clone of depth {CLONE_DEPTH}, which can't be cloned; copy it to begin anew"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Facts of the clones that a query makes, read before it may replace their sources.
-    async fn clones(&mut self, query: &Query<'_>) -> Result<Vec<(Table, Facts)>, Refusal> {
-        let mut clones = Vec::new();
-        for statement in &query.statements {
-            let Action::CreateTable(CreateTable { name, clone_of: Some(source), .. }) = &statement.action else {
-                continue;
-            };
-            if let (Some(table), Some(source)) = (query.resolve(name), query.resolve(source)) {
-                clones.push((table, self.cloned_facts(&source)));
-            }
+            made.push(table);
         }
         Ok(clones)
     }
 
-    pub(crate) fn cloned_facts(&self, source: &Table) -> Facts {
+    /// <https://docs.cloud.google.com/bigquery/docs/table-clones-intro#limitations>
+    pub(crate) async fn check_is_table(&self, source: &Table) -> Result<(), Refusal> {
+        let resource = self.bare_table(source).await?;
+        let resource = resource.ok_or_else(|| Refusal::not_found(format_args!("Table {source}")))?;
+        match resource["type"].as_str() {
+            Some("TABLE" | "CLONE" | "SNAPSHOT") => Ok(()),
+            kind => {
+                let kind = kind.unwrap_or("thing without a type");
+                Err(Refusal::invalid(format!(
+                    "{source} is not allowed for this operation because it is currently a {kind}."
+                )))
+            }
+        }
+    }
+
+    /// What a clone of a table of this depth has.
+    pub(crate) fn cloned_facts(&self, source: &Table, depth: u32) -> Result<Facts, Refusal> {
+        if depth >= CLONE_DEPTH {
+            return Err(Refusal::invalid(format!(
+                "{source} is a clone of depth {CLONE_DEPTH}, which can't be cloned; copy it to begin anew"
+            )));
+        }
         let mut facts = self.copied_facts(source);
         let at = Timestamp::now().to_string();
-        facts.clone = Some(Cloned { depth: self.ledger.clone_depth(source) + 1, base: source.reference(), at });
-        facts
+        facts.clone = Some(Cloned { depth: depth + 1, base: source.reference(), at });
+        Ok(facts)
     }
 
     /// What a copy has of its source: columns and layout, but no labels.
@@ -175,7 +173,7 @@ impl Cloud {
             match &statement.action {
                 Action::CreateTable(CreateTable { clone_of: None, temporary: false, layout, .. }) if succeeded => {
                     self.forget(&table);
-                    self.ledger.facts_mut(&table).declared = layout.clone();
+                    self.ledger.facts_mut(&table).declared.clone_from(layout);
                     self.touch(&table);
                 }
                 Action::CreateView { query, .. } if succeeded => {
@@ -199,6 +197,17 @@ impl Cloud {
         }
         self.save()
     }
+}
+
+/// <https://docs.cloud.google.com/bigquery/docs/transactions#limitations>
+fn check_transactions(statements: &[Statement]) -> Result<(), Refusal> {
+    if statements.iter().any(|statement| statement.in_transaction && statement.action.is_permanent_definition()) {
+        return Err(Refusal::invalid_query(
+            "DDL statements are not supported in a transaction, except for those applying to temporary tables or \
+             temporary functions",
+        ));
+    }
+    Ok(())
 }
 
 fn read<'a>(project: &'a str, configuration: &Value) -> Result<Query<'a>, Refusal> {

@@ -12,10 +12,10 @@ use super::BigQuery;
 use super::cloud::Cloud;
 use super::jobs::is_done;
 use super::name::Table;
-use super::refusal::Refusal;
 use super::rows;
 use super::run::wants_integers;
-use crate::proxy::{Service, json_response};
+use crate::proxy::{Service, json_response, status};
+use crate::refusal::Refusal;
 
 /// Pages of lists are so long unless asked for shorter ones.
 const PAGE: usize = 1_000;
@@ -55,7 +55,7 @@ impl BigQuery {
                 cloud.save()?;
                 answer
             }
-            ["jobs", ..] | ["queries", ..] => {
+            ["jobs" | "queries", ..] => {
                 let body = body(request).await?;
                 self.jobs(&method, project, rest, &parameters, &body)
                     .await
@@ -77,9 +77,7 @@ impl BigQuery {
         let resource = resource.ok_or_else(|| Refusal::not_found(format_args!("Table {table}")))?;
         let path = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
         let mut list = cloud.call(Method::GET, &path, None).await?;
-        if !integers {
-            rows::with_seconds(&mut list["rows"], &resource["schema"]);
-        }
+        rows::rewrite(&mut list["rows"], &resource["schema"], integers);
         Ok(json_response(StatusCode::OK, &list))
     }
 
@@ -156,7 +154,7 @@ async fn resources(
         ("DELETE", ["datasets", dataset]) => {
             let contents = parameters.get("deleteContents").is_some_and(|value| value == "true");
             cloud.delete_dataset(project, dataset, contents).await?;
-            return Ok(no_content());
+            return Ok(status(StatusCode::NO_CONTENT));
         }
         ("GET", ["datasets", dataset, "tables"]) => {
             page("bigquery#tableList", "tables", cloud.list_tables(project, dataset).await?, parameters)
@@ -171,7 +169,7 @@ async fn resources(
         }
         ("DELETE", ["datasets", dataset, "tables", table]) => {
             cloud.delete_table(&Table::new(project, dataset, table)).await?;
-            return Ok(no_content());
+            return Ok(status(StatusCode::NO_CONTENT));
         }
         _ => return Err(Refusal::not_emulated(format_args!("{method} of {}", rest.join("/")))),
     };
@@ -204,12 +202,6 @@ async fn body(request: Request<Body>) -> Result<Value, Refusal> {
         return Ok(json!({}));
     }
     serde_json::from_slice(&bytes).map_err(|error| Refusal::new("parseError", error.to_string()))
-}
-
-fn no_content() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
 }
 
 /// Undoes percent-encoding, with which clients write the `$` of a decorator.

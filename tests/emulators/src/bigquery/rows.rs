@@ -1,44 +1,55 @@
-//! Rows of results, in the form that callers ask for.
+//! Rows of results, written as BigQuery writes them.
+//!
+//! | type | the emulator | BigQuery |
+//! |---|---|---|
+//! | TIMESTAMP | whole microseconds | seconds, or whole microseconds if asked for `formatOptions.useInt64Timestamp` |
+//! | NUMERIC, BIGNUMERIC | `1.100000000` | `1.1` |
+//! | GEOGRAPHY | `POINT (1 2)` | `POINT(1 2)` |
+//!
+//! <https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/DataFormatOptions>
 
 use serde_json::{Value, json};
 
 use super::schema;
 
-/// Turns timestamps, which the emulator gives as whole microseconds, into seconds with a fraction, which is what BigQuery
-/// gives unless asked for `formatOptions.useInt64Timestamp`.
-/// <https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/DataFormatOptions>
-pub(crate) fn with_seconds(rows: &mut Value, table_schema: &Value) {
+/// Rewrites the rows of a result with these columns.
+pub(crate) fn rewrite(rows: &mut Value, columns: &Value, integer_timestamps: bool) {
     for row in rows.as_array_mut().into_iter().flatten() {
-        convert_record(row, table_schema);
+        rewrite_record(row, columns, integer_timestamps);
     }
 }
 
-fn convert_record(record: &mut Value, of: &Value) {
+fn rewrite_record(record: &mut Value, columns: &Value, integer_timestamps: bool) {
     let cells = record.get_mut("f").and_then(Value::as_array_mut);
-    for (cell, field) in cells.into_iter().flatten().zip(schema::fields(of)) {
+    for (cell, field) in cells.into_iter().flatten().zip(schema::fields(columns)) {
         let Some(value) = cell.get_mut("v") else { continue };
-        if field["mode"] == "REPEATED" {
-            for element in value.as_array_mut().into_iter().flatten() {
-                if let Some(value) = element.get_mut("v") {
-                    convert(value, field);
-                }
+        if field["mode"] != "REPEATED" {
+            rewrite_value(value, field, integer_timestamps);
+            continue;
+        }
+        for element in value.as_array_mut().into_iter().flatten() {
+            if let Some(value) = element.get_mut("v") {
+                rewrite_value(value, field, integer_timestamps);
             }
-        } else {
-            convert(value, field);
         }
     }
 }
 
-fn convert(value: &mut Value, field: &Value) {
-    match schema::rest_type(field["type"].as_str().unwrap_or_default()) {
-        "RECORD" => convert_record(value, field),
-        "TIMESTAMP" => {
-            if let Some(microseconds) = value.as_str().and_then(|text| text.parse::<f64>().ok()) {
-                *value = json!(format!("{:E}", microseconds / 1e6));
-            }
-        }
-        _ => {}
+fn rewrite_value(value: &mut Value, field: &Value, integer_timestamps: bool) {
+    let kind = schema::rest_type(field["type"].as_str().unwrap_or_default());
+    if kind == "RECORD" {
+        return rewrite_record(value, field, integer_timestamps);
     }
+    let Some(text) = value.as_str() else { return };
+    *value = match kind {
+        "TIMESTAMP" if !integer_timestamps => match text.parse::<f64>() {
+            Ok(microseconds) => json!(format!("{:E}", microseconds / 1e6)),
+            Err(_) => return,
+        },
+        "NUMERIC" | "BIGNUMERIC" if text.contains('.') => json!(text.trim_end_matches('0').trim_end_matches('.')),
+        "GEOGRAPHY" => json!(text.replace(" (", "(")),
+        _ => return,
+    };
 }
 
 #[cfg(test)]
@@ -46,18 +57,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamps_become_seconds_wherever_they_are() {
-        let schema = json!({"fields": [
-            {"name": "t", "type": "TIMESTAMP"}, {"name": "n", "type": "INTEGER"},
+    fn values_are_rewritten_wherever_they_are() {
+        let columns = json!({"fields": [
+            {"name": "t", "type": "TIMESTAMP"},
+            {"name": "i", "type": "INTEGER"},
+            {"name": "n", "type": "NUMERIC"},
+            {"name": "g", "type": "GEOGRAPHY"},
             {"name": "r", "type": "RECORD", "fields": [{"name": "ts", "type": "TIMESTAMP", "mode": "REPEATED"}]},
         ]});
-        let mut rows = json!([{"f": [
-            {"v": "1754024400000000"}, {"v": "1754024400000000"}, {"v": {"f": [{"v": [{"v": "1500000"}, {"v": null}]}]}},
-        ]}]);
-        with_seconds(&mut rows, &schema);
-        let expected = json!([{"f": [
-            {"v": "1.7540244E9"}, {"v": "1754024400000000"}, {"v": {"f": [{"v": [{"v": "1.5E0"}, {"v": null}]}]}},
-        ]}]);
-        assert_eq!(rows, expected);
+        let rows = |t: &str, n: &str, g: &str, ts: &str| {
+            let nested = json!({"f": [{"v": [{"v": ts}, {"v": null}]}]});
+            json!([{"f": [{"v": t}, {"v": "100"}, {"v": n}, {"v": g}, {"v": nested}]}])
+        };
+        let mut found = rows("1754024400000000", "100.500000000", "POINT (1 2)", "1500000");
+        rewrite(&mut found, &columns, false);
+        assert_eq!(found, rows("1.7540244E9", "100.5", "POINT(1 2)", "1.5E0"));
+        let mut found = rows("1754024400000000", "100.000000000", "POINT (1 2)", "1500000");
+        rewrite(&mut found, &columns, true);
+        assert_eq!(found, rows("1754024400000000", "100", "POINT(1 2)", "1500000"));
     }
 }

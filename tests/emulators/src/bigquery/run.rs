@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::BigQuery;
 use super::jobs::{Job, JobKey, done, failure, is_done};
 use super::name::Table;
-use super::refusal::Refusal;
 use super::rows;
 use super::sql;
+use crate::refusal::Refusal;
 
 /// How long `jobs.insert` waits before it answers that the job is running.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -114,10 +114,8 @@ impl BigQuery {
         let mut response = self.cloud.lock().await.call(Method::GET, path.trim_end_matches(['&', '?']), None).await?;
         let statistics = &resource["statistics"];
         response["jobReference"] = reference;
-        if !wants_integers(page) {
-            let columns = response["schema"].clone();
-            rows::with_seconds(&mut response["rows"], &columns);
-        }
+        let columns = response["schema"].clone();
+        rows::rewrite(&mut response["rows"], &columns, wants_integers(page));
         response["totalBytesProcessed"] = statistics["totalBytesProcessed"].clone();
         response["cacheHit"] = json!(false);
         for key in ["numDmlAffectedRows", "statementType", "ddlOperationPerformed"] {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Prefixes that no column may have, in any case.
 /// <https://docs.cloud.google.com/bigquery/docs/schemas#column_names>
@@ -43,7 +43,8 @@ pub(crate) fn check(schema: &Value) -> Result<(), Refusal> {
         let legal = !name.is_empty() && name.chars().count() <= 300;
         if !legal || RESERVED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
             return Err(Refusal::invalid(format!(
-                "Invalid field name \"{name}\". Field names are not allowed to start with the (case-insensitive) prefixes {}",
+                "Invalid field name \"{name}\". Field names are not allowed to start with the \
+                 (case-insensitive) prefixes {}",
                 RESERVED_PREFIXES.join(", ")
             )));
         }

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::cloud::{Cloud, is_partitioned, merge};
 use super::name::{Table, dataset_path};
 use super::partition::Partitioning;
-use super::refusal::Refusal;
 use super::{etag, schema};
+use crate::refusal::Refusal;
 
 const CLUSTERING_COLUMNS: usize = 4;
 /// What only BigQuery says of a table.
@@ -93,7 +93,8 @@ impl Cloud {
             let kind = field["type"].as_str().unwrap_or_default();
             if field["mode"] == "REQUIRED" {
                 return Err(Refusal::invalid(format!(
-                    "Provided Schema does not match Table {table}. Cannot add required fields to an existing schema. (field: {name})"
+                    "Provided Schema does not match Table {table}. Cannot add required fields to an \
+                     existing schema. (field: {name})"
                 )));
             }
             if field["mode"] == "REPEATED" || schema::rest_type(kind) == "RECORD" {

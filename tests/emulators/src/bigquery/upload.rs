@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::cloud::Cloud;
 use super::jobs::{JobKey, Jobs};
 use super::name::Table;
-use super::refusal::Refusal;
 use super::{schema, tables};
+use crate::refusal::Refusal;
 
 impl Cloud {
     pub(crate) async fn upload(

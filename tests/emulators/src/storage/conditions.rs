@@ -1,9 +1,7 @@
 //! Preconditions on the generation of an object.
 
-use axum::body::Body;
-use axum::http::Response;
-
-use super::{Parameters, invalid};
+use super::Parameters;
+use crate::refusal::Refusal;
 
 /// What must hold of the generation that is there. 0 stands for none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,19 +10,11 @@ pub(crate) struct Conditions {
     differs: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    Yes,
-    No,
-    /// It is what the caller has already.
-    NotModified,
-}
-
 impl Conditions {
-    pub(crate) fn of(parameters: &Parameters) -> Result<Self, Response<Body>> {
+    pub(crate) fn of(parameters: &Parameters) -> Result<Self, Refusal> {
         let number = |key: &str| match parameters.get(key) {
             None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| invalid(format_args!("{key} is not a generation"))),
+            Some(text) => text.parse().map(Some).map_err(|_| Refusal::invalid(format!("{key} is not a generation"))),
         };
         Ok(Self { matches: number("ifGenerationMatch")?, differs: number("ifGenerationNotMatch")? })
     }
@@ -33,14 +23,19 @@ impl Conditions {
         *self == Self::default()
     }
 
-    pub(crate) fn check(&self, current: u64) -> Held {
-        if self.matches.is_some_and(|wanted| wanted != current) {
-            Held::No
-        } else if self.differs == Some(current) {
-            Held::NotModified
-        } else {
-            Held::Yes
+    /// For a change.
+    pub(crate) fn check(&self, current: u64) -> Result<(), Refusal> {
+        let holds = self.matches.is_none_or(|wanted| wanted == current) && self.differs != Some(current);
+        let message = "At least one of the pre-conditions you specified did not hold.";
+        holds.then_some(()).ok_or_else(|| Refusal::new("conditionNotMet", message))
+    }
+
+    /// For a read, where what the caller has already is no error.
+    pub(crate) fn check_read(&self, current: u64) -> Result<(), Refusal> {
+        if self.differs == Some(current) && self.matches.is_none_or(|wanted| wanted == current) {
+            return Err(Refusal::new("notModified", ""));
         }
+        self.check(current)
     }
 }
 
@@ -48,24 +43,30 @@ impl Conditions {
 mod tests {
     use super::*;
 
-    fn check(key: &str, wanted: &str, current: u64) -> Held {
-        let parameters = Parameters::from([(key.to_owned(), wanted.to_owned())]);
-        Conditions::of(&parameters).unwrap().check(current)
+    fn conditions(key: &str, wanted: &str) -> Conditions {
+        Conditions::of(&Parameters::from([(key.to_owned(), wanted.to_owned())])).unwrap()
     }
 
     #[test]
     fn zero_means_that_there_is_none() {
-        assert_eq!(check("ifGenerationMatch", "0", 0), Held::Yes);
-        assert_eq!(check("ifGenerationMatch", "0", 5), Held::No);
-        assert_eq!(check("ifGenerationNotMatch", "0", 0), Held::NotModified);
-        assert_eq!(check("ifGenerationNotMatch", "0", 5), Held::Yes);
+        assert!(conditions("ifGenerationMatch", "0").check(0).is_ok());
+        assert!(conditions("ifGenerationMatch", "0").check(5).is_err());
+        assert!(conditions("ifGenerationNotMatch", "0").check(0).is_err());
+        assert!(conditions("ifGenerationNotMatch", "0").check(5).is_ok());
     }
 
     #[test]
     fn a_generation_must_be_the_same_or_another() {
-        assert_eq!(check("ifGenerationMatch", "5", 5), Held::Yes);
-        assert_eq!(check("ifGenerationMatch", "5", 6), Held::No);
-        assert_eq!(check("ifGenerationNotMatch", "5", 5), Held::NotModified);
+        assert!(conditions("ifGenerationMatch", "5").check(5).is_ok());
+        assert!(conditions("ifGenerationMatch", "5").check(6).is_err());
+        assert!(conditions("ifGenerationNotMatch", "5").check(5).is_err());
+    }
+
+    #[test]
+    fn a_reader_is_told_that_it_has_it_already() {
+        let reason = |key, current| conditions(key, "5").check_read(current).unwrap_err().reason;
+        assert_eq!(reason("ifGenerationNotMatch", 5), "notModified");
+        assert_eq!(reason("ifGenerationMatch", 6), "conditionNotMet");
     }
 
     #[test]

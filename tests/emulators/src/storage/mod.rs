@@ -22,17 +22,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use axum::extract::Query;
-use axum::http::{Method, Request, Response, StatusCode};
+use axum::http::{Method, Request, Response};
 use serde_json::Value;
 use tokio::sync::{Mutex, RwLock};
 
-use self::conditions::{Conditions, Held};
+use self::conditions::Conditions;
 use self::resumable::Session;
-use crate::proxy::{Service, problem};
+use crate::proxy::Service;
+use crate::refusal::Refusal;
 use crate::upstream::Upstream;
 
 pub(crate) type Parameters = HashMap<String, String>;
-type Answer = std::result::Result<Response<Body>, Response<Body>>;
+type Answer = Result<Response<Body>, Refusal>;
 
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -83,8 +84,11 @@ impl Storage {
                 let generation = parameters.get("generation").filter(|_| request.method() == Method::DELETE);
                 self.change(&object, &Conditions::of(&parameters)?, generation.cloned(), request).await
             }
-            ("POST", ["storage", "v1", "b", bucket, "o", name, "compose"])
-            | ("POST", ["storage", "v1", "b", _, "o", _, "rewriteTo" | "copyTo", "b", bucket, "o", name]) => {
+            (
+                "POST",
+                ["storage", "v1", "b", bucket, "o", name, "compose"]
+                | ["storage", "v1", "b", _, "o", _, "rewriteTo" | "copyTo", "b", bucket, "o", name],
+            ) => {
                 let object = Object { bucket: (*bucket).to_owned(), name: (*name).to_owned() };
                 self.change(&object, &Conditions::of(&parameters)?, None, request).await
             }
@@ -106,11 +110,7 @@ impl Storage {
             if current == 0 {
                 return Err(missing(object));
             }
-            match conditions.check(current) {
-                Held::Yes => {}
-                Held::No => return Err(not_met()),
-                Held::NotModified => return Err(status(StatusCode::NOT_MODIFIED)),
-            }
+            conditions.check_read(current)?;
         }
         self.forward(request).await
     }
@@ -129,37 +129,35 @@ impl Storage {
             if generation.is_some_and(|wanted| wanted != current.to_string()) {
                 return Err(missing(object));
             }
-            if conditions.check(current) != Held::Yes {
-                return Err(not_met());
-            }
+            conditions.check(current)?;
         }
         self.forward(request).await
     }
 
     /// The generation of an object, 0 if there is none.
-    async fn generation(&self, object: &Object) -> std::result::Result<u64, Response<Body>> {
+    async fn generation(&self, object: &Object) -> Result<u64, Refusal> {
         let (status, body) = self.ask(Method::GET, &object.path(), Bytes::new()).await?;
         if status == 404 {
             return Ok(0);
         }
         let resource: Value = serde_json::from_slice(&body).unwrap_or_default();
         let generation = resource["generation"].as_str().and_then(|text| text.parse().ok());
-        generation.ok_or_else(|| problem(StatusCode::BAD_GATEWAY, "backendError", "the emulator gave no generation"))
+        generation.ok_or_else(|| Refusal::new("backendError", "the emulator gave no generation"))
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> std::result::Result<(u16, Bytes), Response<Body>> {
-        self.upstream.ask(method, path, body).await.map_err(|error| unavailable(&error))
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<(u16, Bytes), Refusal> {
+        Ok(self.upstream.ask(method, path, body).await?)
     }
 
     async fn forward(&self, request: Request<Body>) -> Answer {
-        self.upstream.send(request).await.map_err(|error| unavailable(&error))
+        Ok(self.upstream.send(request).await?)
     }
 }
 
 #[async_trait]
 impl Service for Storage {
     async fn respond(&self, request: Request<Body>) -> Response<Body> {
-        self.route(request).await.unwrap_or_else(|refusal| refusal)
+        self.route(request).await.unwrap_or_else(|refusal| refusal.response())
     }
 
     fn is_list(&self, request: &Request<Body>) -> bool {
@@ -167,27 +165,12 @@ impl Service for Storage {
     }
 }
 
-fn unavailable(error: &crate::Error) -> Response<Body> {
-    problem(StatusCode::SERVICE_UNAVAILABLE, "backendError", &error.to_string())
+pub(crate) fn malformed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::invalid(error.to_string())
 }
 
-pub(crate) fn not_met() -> Response<Body> {
-    let message = "At least one of the pre-conditions you specified did not hold.";
-    problem(StatusCode::PRECONDITION_FAILED, "conditionNotMet", message)
-}
-
-pub(crate) fn invalid(message: impl std::fmt::Display) -> Response<Body> {
-    problem(StatusCode::BAD_REQUEST, "invalid", &message.to_string())
-}
-
-fn missing(object: &Object) -> Response<Body> {
-    problem(StatusCode::NOT_FOUND, "notFound", &format!("No such object: {}/{}", object.bucket, object.name))
-}
-
-fn status(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
+fn missing(object: &Object) -> Refusal {
+    Refusal::new("notFound", format!("No such object: {}/{}", object.bucket, object.name))
 }
 
 fn decoded(part: &str) -> String {

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Response, StatusCode, header};
 use serde_json::Value;
 
 use super::conditions::Conditions;
-use super::invalid;
+use crate::refusal::Refusal;
 
 /// One upload.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ pub(crate) struct Piece {
 
 impl Piece {
     /// Reads `Content-Range: bytes FIRST-LAST/TOTAL`, where `*` stands for what is not known or not there.
-    pub(crate) fn of(headers: &HeaderMap, length: usize) -> Result<Self, Response<Body>> {
+    pub(crate) fn of(headers: &HeaderMap, length: usize) -> Result<Self, Refusal> {
         let Some(range) = headers.get(header::CONTENT_RANGE) else {
             return Ok(Self { start: Some(0), total: Some(length) });
         };
         let text = range.to_str().unwrap_or_default();
-        let wrong = || invalid(format_args!("Content-Range is {text:?}"));
+        let wrong = || Refusal::invalid(format!("Content-Range is {text:?}"));
         let (bytes, total) = text.strip_prefix("bytes ").and_then(|text| text.split_once('/')).ok_or_else(wrong)?;
         let total = if total == "*" { None } else { Some(total.parse().map_err(|_| wrong())?) };
         if bytes == "*" {
@@ -42,7 +42,7 @@ impl Piece {
         let (first, last) = bytes.split_once('-').ok_or_else(wrong)?;
         let (first, last): (usize, usize) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
         if last + 1 != first + length {
-            return Err(invalid(format_args!("Content-Range is {text:?} but {length} bytes came")));
+            return Err(Refusal::invalid(format!("Content-Range is {text:?} but {length} bytes came")));
         }
         Ok(Self { start: Some(first), total })
     }
@@ -50,11 +50,13 @@ impl Piece {
 
 impl Session {
     /// Takes a piece and says whether the upload is now complete. Bytes that are there already are passed over.
-    pub(crate) fn take(&mut self, piece: &Piece, bytes: &[u8]) -> Result<bool, Response<Body>> {
+    pub(crate) fn take(&mut self, piece: &Piece, bytes: &[u8]) -> Result<bool, Refusal> {
         if let Some(start) = piece.start {
             let held = self.content.len();
             if start > held {
-                return Err(invalid(format_args!("the upload has {held} bytes, and the next piece starts at {start}")));
+                return Err(Refusal::invalid(format!(
+                    "the upload has {held} bytes, and the next piece starts at {start}"
+                )));
             }
             self.content.extend_from_slice(bytes.get(held - start..).unwrap_or_default());
         }
@@ -78,7 +80,7 @@ impl Session {
 mod tests {
     use super::*;
 
-    fn piece(range: &str, length: usize) -> Result<Piece, Response<Body>> {
+    fn piece(range: &str, length: usize) -> Result<Piece, Refusal> {
         Piece::of(&HeaderMap::from_iter([(header::CONTENT_RANGE, range.parse().unwrap())]), length)
     }
 

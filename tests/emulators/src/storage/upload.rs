@@ -7,15 +7,21 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::conditions::{Conditions, Held};
+use super::conditions::Conditions;
 use super::resumable::{Piece, Session};
-use super::{Answer, Object, Parameters, Storage, checksum, invalid, not_met, status};
-use crate::proxy::{json_response, problem};
+use super::{Object, Parameters, Storage, checksum, malformed};
+use crate::proxy::{json_response, status};
+use crate::refusal::Refusal;
 
 impl Storage {
-    pub(crate) async fn upload(&self, bucket: &str, parameters: &Parameters, request: Request<Body>) -> Answer {
+    pub(crate) async fn upload(
+        &self,
+        bucket: &str,
+        parameters: &Parameters,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Refusal> {
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| invalid(error))?;
+        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(malformed)?;
         if let Some(id) = parameters.get("upload_id") {
             return self.resume(bucket, id, &parts.method, &parts.headers, &body).await;
         }
@@ -34,13 +40,19 @@ impl Storage {
                 remember_hash(&mut metadata, &parts.headers);
                 self.write(bucket, metadata, &Conditions::of(parameters)?, &body).await
             }
-            _ => Err(invalid("uploadType is not media, multipart or resumable")),
+            _ => Err(Refusal::invalid("uploadType is not media, multipart or resumable")),
         }
     }
 
     /// Opens a session, under an address of its own.
-    async fn begin(&self, bucket: &str, parameters: &Parameters, headers: &HeaderMap, body: &[u8]) -> Answer {
-        let metadata = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(invalid)? };
+    async fn begin(
+        &self,
+        bucket: &str,
+        parameters: &Parameters,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Body>, Refusal> {
+        let metadata = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(malformed)? };
         let mut metadata = named(metadata, parameters);
         if let Some(kind) = text(headers, "x-upload-content-type").filter(|_| metadata.get("contentType").is_none()) {
             metadata["contentType"] = json!(kind);
@@ -54,13 +66,20 @@ impl Storage {
             self.port
         );
         let mut response = Response::new(Body::empty());
-        response.headers_mut().insert(header::LOCATION, location.parse().map_err(invalid)?);
+        response.headers_mut().insert(header::LOCATION, location.parse().map_err(malformed)?);
         Ok(response)
     }
 
-    async fn resume(&self, bucket: &str, id: &str, method: &Method, headers: &HeaderMap, body: &[u8]) -> Answer {
+    async fn resume(
+        &self,
+        bucket: &str,
+        id: &str,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Body>, Refusal> {
         let session = self.sessions.lock().await.get(id).cloned();
-        let session = session.ok_or_else(|| problem(StatusCode::NOT_FOUND, "notFound", "no such upload"))?;
+        let session = session.ok_or_else(|| Refusal::not_found("upload"))?;
         if *method == Method::DELETE {
             self.sessions.lock().await.remove(id);
             // https://docs.cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload
@@ -77,8 +96,8 @@ impl Storage {
         let mut metadata = session.metadata.clone();
         remember_hash(&mut metadata, headers);
         let answer = self.write(bucket, metadata, &session.conditions, &session.content).await;
-        let (parts, body) = answer.unwrap_or_else(|refusal| refusal).into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(invalid)?;
+        let (parts, body) = answer.unwrap_or_else(|refusal| refusal.response()).into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(malformed)?;
         // Whether it worked or not, the session is over.
         if parts.status != StatusCode::SERVICE_UNAVAILABLE {
             session.done = Some((parts.status, body.clone()));
@@ -88,23 +107,29 @@ impl Storage {
     }
 
     /// Makes an object, if the precondition holds and the checksum is right.
-    async fn write(&self, bucket: &str, metadata: Value, conditions: &Conditions, content: &[u8]) -> Answer {
+    async fn write(
+        &self,
+        bucket: &str,
+        metadata: Value,
+        conditions: &Conditions,
+        content: &[u8],
+    ) -> Result<Response<Body>, Refusal> {
         let name = metadata["name"].as_str().unwrap_or_default().to_owned();
         if name.is_empty() {
-            return Err(invalid("Required parameter: name"));
+            return Err(Refusal::invalid("Required parameter: name"));
         }
         if let Some(said) = metadata["crc32c"].as_str() {
             let found = checksum::crc32c(content);
             if said != found {
-                return Err(invalid(format_args!(
+                return Err(Refusal::invalid(format!(
                     "Provided CRC32C {said:?} doesn't match calculated CRC32C {found:?}."
                 )));
             }
         }
         let object = Object { bucket: bucket.to_owned(), name };
         let _changing = self.objects.write().await;
-        if !conditions.is_empty() && conditions.check(self.generation(&object).await?) != Held::Yes {
-            return Err(not_met());
+        if !conditions.is_empty() {
+            conditions.check(self.generation(&object).await?)?;
         }
         let kind = metadata["contentType"].as_str().unwrap_or("application/octet-stream");
         // New for each, so that no content can hold it.
@@ -120,20 +145,18 @@ impl Storage {
             .uri(format!("/upload/storage/v1/b/{bucket}/o?uploadType=multipart"))
             .header(header::CONTENT_TYPE, format!("multipart/related; boundary={boundary}"))
             .body(Body::from(body))
-            .map_err(invalid)?;
+            .map_err(malformed)?;
         self.forward(request).await
     }
 }
 
 fn response(status: StatusCode, body: Bytes) -> Response<Body> {
-    match serde_json::from_slice::<Value>(&body) {
-        Ok(value) => json_response(status, &value),
-        Err(_) => {
-            let mut response = Response::new(Body::from(body));
-            *response.status_mut() = status;
-            response
-        }
+    if let Ok(value) = serde_json::from_slice::<Value>(&body) {
+        return json_response(status, &value);
     }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
 }
 
 /// The metadata with the name, which may be a parameter.
@@ -158,8 +181,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Metadata and content of a `multipart/related` body.
-fn split(headers: &HeaderMap, body: &[u8]) -> Result<(Value, Vec<u8>), Response<Body>> {
-    let wrong = || invalid("the body is not multipart/related with a JSON part and the content");
+fn split(headers: &HeaderMap, body: &[u8]) -> Result<(Value, Vec<u8>), Refusal> {
+    let wrong = || Refusal::invalid("the body is not multipart/related with a JSON part and the content");
     let kind = text(headers, "content-type").unwrap_or_default();
     let boundary = kind.split(';').find_map(|part| part.trim().strip_prefix("boundary=")).ok_or_else(wrong)?;
     let opening = format!("--{}", boundary.trim_matches(['"', '\'']));

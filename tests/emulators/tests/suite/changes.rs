@@ -71,7 +71,8 @@ async fn access_lists_are_kept_with_authorised_datasets() {
         {"dataset": {"dataset": {"projectId": PROJECT, "datasetId": "live"}, "targetTypes": ["VIEWS"]}},
     ]);
     let body = json!({
-        "datasetReference": {"datasetId": "access_kept"}, "location": "EU", "access": access, "maxTimeTravelHours": "48",
+        "datasetReference": {"datasetId": "access_kept"}, "location": "EU", "access": access,
+        "maxTimeTravelHours": "48",
         "labels": {"cycle": "7"},
     });
     client.post("/datasets", body.clone()).await.ok();
@@ -194,7 +195,8 @@ async fn a_table_says_when_and_how_its_rows_changed() {
 async fn layouts_of_sql_tables_are_known() {
     let client = cloud!().bigquery();
     client.dataset("layouts").await;
-    client.query("create table layouts.t partition by date_trunc(d, month) cluster by a as (select date '2025-08-01' as d, 1 as a)").await.ok();
+    let layout = "partition by date_trunc(d, month) cluster by a";
+    client.query(&format!("create table layouts.t {layout} as (select date '2025-08-01' as d, 1 as a)")).await.ok();
     let made = client.get("/datasets/layouts/tables/t").await.ok();
     assert_eq!(made["timePartitioning"], json!({"type": "MONTH", "field": "d"}));
     assert_eq!(made["clustering"], json!({"fields": ["a"]}));

@@ -30,6 +30,19 @@ async fn the_fourth_clone_in_a_row_is_refused_until_a_copy() {
 }
 
 #[tokio::test]
+async fn a_script_can_not_clone_deeper_either() {
+    let client = cloud!().bigquery();
+    client.dataset("script").await;
+    let script = |depth: u32| -> String {
+        let clones = (1..=depth).map(|to| format!("create table script.t{to} clone script.t{};", to - 1));
+        std::iter::once("create table script.t0 as select 1 as a;".to_owned()).chain(clones).collect()
+    };
+    client.query(&script(4)).await.failed("invalid", "depth 3");
+    client.query(&script(3)).await.ok();
+    client.query("create table script.t4 clone script.t3").await.failed("invalid", "depth 3");
+}
+
+#[tokio::test]
 async fn a_clone_stays_a_clone_when_its_source_is_gone() {
     let client = cloud!().bigquery();
     client.dataset("orphans").await;

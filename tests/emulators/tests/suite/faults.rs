@@ -79,6 +79,7 @@ fn program(folder: &std::path::Path, environment: &std::path::Path) -> (std::pro
         .arg(folder)
         .arg("--environment")
         .arg(environment)
+        .arg("--pubsub")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -119,11 +120,17 @@ async fn what_was_there_is_there_after_a_restart_and_nothing_outlives_the_progra
     storage.send("POST", "/storage/v1/b?project=p", Some(&json!({"name": "kept"})), &[]).await.ok();
     let object =
         storage.send_bytes("POST", "/upload/storage/v1/b/kept/o?uploadType=media&name=o", b"kept", &[]).await.ok();
+    if let Some(pubsub) = &endpoints.pubsub {
+        assert_eq!(Client::new(&format!("http://{pubsub}")).send("GET", "/", None, &[]).await.status, 200);
+    }
     // Killed, so that it can't say goodbye.
     child.kill().unwrap();
     child.wait().unwrap();
     gone(&endpoints.bare_bigquery).await;
     gone(&endpoints.bare_storage).await;
+    if let Some(pubsub) = &endpoints.pubsub {
+        gone(&format!("http://{pubsub}")).await;
+    }
 
     let (mut child, endpoints) = program(folder.path(), &environment);
     let client = Client::new(&endpoints.bigquery);

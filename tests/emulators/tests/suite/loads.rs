@@ -48,7 +48,7 @@ fn load(dataset: &str, table: &str, uri: &str, disposition: &str) -> Value {
     }})
 }
 
-fn table(name: &str, fields: &Value, layout: Value) -> Value {
+fn table(name: &str, fields: &Value, layout: &Value) -> Value {
     let mut definition = json!({"tableReference": {"tableId": name}, "schema": {"fields": fields}});
     definition.as_object_mut().unwrap().extend(layout.as_object().unwrap().clone());
     definition
@@ -94,7 +94,7 @@ async fn truncating_a_day_replaces_that_day_only() {
     let client = cloud.bigquery();
     client.dataset("by_day").await;
     let fields = json!([{"name": "day", "type": "DATE"}, {"name": "n", "type": "INTEGER"}]);
-    client.table("by_day", table("t", &fields, json!({"timePartitioning": {"type": "DAY", "field": "day"}}))).await;
+    client.table("by_day", table("t", &fields, &json!({"timePartitioning": {"type": "DAY", "field": "day"}}))).await;
     let two_days =
         write(&cloud.folder, "lake/by_day/a.parquet", vec![("day", dates(&[0, 1, 1])), ("n", integers(&[1, 2, 3]))]);
     client.job(load("by_day", "t", &two_days, "WRITE_APPEND")).await.ok();
@@ -111,7 +111,7 @@ async fn rows_of_another_partition_fail_the_load_and_change_nothing() {
     let client = cloud.bigquery();
     client.dataset("stray").await;
     let fields = json!([{"name": "at", "type": "TIMESTAMP"}]);
-    client.table("stray", table("t", &fields, json!({"timePartitioning": {"type": "HOUR", "field": "at"}}))).await;
+    client.table("stray", table("t", &fields, &json!({"timePartitioning": {"type": "HOUR", "field": "at"}}))).await;
     let hour = DAY / 24;
     let good = write(&cloud.folder, "lake/stray/a.parquet", vec![("at", instants(&[0, hour - 1]))]);
     client.job(load("stray", "t$1970010100", &good, "WRITE_TRUNCATE")).await.ok();
@@ -129,7 +129,7 @@ async fn months_years_and_ranges_have_decorators() {
     let by_date = json!([{"name": "day", "type": "DATE"}]);
     for (name, unit, decorator) in [("months", "MONTH", "197002"), ("years", "YEAR", "1970")] {
         let layout = json!({"timePartitioning": {"type": unit, "field": "day"}});
-        client.table("units", table(name, &by_date, layout)).await;
+        client.table("units", table(name, &by_date, &layout)).await;
         let uri = write(&cloud.folder, &format!("lake/units/{name}.parquet"), vec![("day", dates(&[31, 58]))]);
         let target = format!("{name}${decorator}");
         client.job(load("units", &target, &uri, "WRITE_TRUNCATE")).await.ok();
@@ -137,7 +137,7 @@ async fn months_years_and_ranges_have_decorators() {
         assert_eq!(client.rows(&format!("select count(*) from units.{name}")).await, [["2"]]);
     }
     let range = json!({"rangePartitioning": {"field": "n", "range": {"start": "0", "end": "100", "interval": "10"}}});
-    client.table("units", table("ranges", &json!([{"name": "n", "type": "INTEGER"}]), range.clone())).await;
+    client.table("units", table("ranges", &json!([{"name": "n", "type": "INTEGER"}]), &range)).await;
     let all = write(&cloud.folder, "lake/units/all.parquet", vec![("n", integers(&[5, 15, 25]))]);
     client.job(load("units", "ranges", &all, "WRITE_APPEND")).await.ok();
     let middle = write(&cloud.folder, "lake/units/middle.parquet", vec![("n", integers(&[19]))]);
@@ -174,7 +174,7 @@ async fn a_load_of_more_than_4000_partitions_is_refused() {
     let client = cloud.bigquery();
     client.dataset("many").await;
     let fields = json!([{"name": "day", "type": "DATE"}]);
-    client.table("many", table("t", &fields, json!({"timePartitioning": {"type": "DAY", "field": "day"}}))).await;
+    client.table("many", table("t", &fields, &json!({"timePartitioning": {"type": "DAY", "field": "day"}}))).await;
     let days: Vec<i32> = (0..4_001).collect();
     let uri = write(&cloud.folder, "lake/many/a.parquet", vec![("day", dates(&days))]);
     client.job(load("many", "t", &uri, "WRITE_APPEND")).await.failed("quotaExceeded", "allowed 4000");

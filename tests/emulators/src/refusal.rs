@@ -1,12 +1,13 @@
-//! A refusal in BigQuery's words: the reason decides the status.
+//! A refusal in Google's words: the reason decides the status.
 //!
-//! Reasons and statuses: <https://docs.cloud.google.com/bigquery/docs/error-messages>
+//! Reasons and statuses: <https://docs.cloud.google.com/bigquery/docs/error-messages>,
+//! <https://docs.cloud.google.com/storage/docs/json_api/v1/status-codes>
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::proxy::problem;
+use crate::proxy::{problem, status};
 
 /// Why a request or a job failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Refusal {
 
     /// What BigQuery can do and this cannot. Said aloud, so that nobody takes silence for success.
     pub(crate) fn not_emulated(what: impl std::fmt::Display) -> Self {
-        Self::new("notImplemented", format!("the emulated BigQuery has no {what}"))
+        Self::new("notImplemented", format!("the emulated cloud has no {what}"))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -42,6 +43,7 @@ impl Refusal {
             "accessDenied" | "quotaExceeded" | "rateLimitExceeded" | "responseTooLarge" => StatusCode::FORBIDDEN,
             "notFound" => StatusCode::NOT_FOUND,
             "duplicate" => StatusCode::CONFLICT,
+            "notModified" => StatusCode::NOT_MODIFIED,
             "conditionNotMet" => StatusCode::PRECONDITION_FAILED,
             "notImplemented" => StatusCode::NOT_IMPLEMENTED,
             "internalError" => StatusCode::INTERNAL_SERVER_ERROR,
@@ -56,6 +58,9 @@ impl Refusal {
     }
 
     pub(crate) fn response(&self) -> Response<Body> {
+        if self.reason == "notModified" {
+            return status(StatusCode::NOT_MODIFIED);
+        }
         problem(self.status(), &self.reason, &self.message)
     }
 

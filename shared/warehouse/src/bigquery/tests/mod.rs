@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Field as ArrowField, Schema as ArrowSchema};
-use emulators::{Emulators, Environment, Options};
+use emulators::{Emulators, Environment, Faults, Options};
 use google::{Api, Budget, Endpoints};
 use parquet::arrow::ArrowWriter;
 use pipeline::Pipeline;
@@ -23,32 +23,46 @@ use super::schema::Field;
 use super::*;
 use crate::contract::{Fixture, Row};
 
-/// The cloud of this process: its address, and the folder that its buckets are in.
+mod faults;
+mod loads;
+mod queries;
+mod slots;
+mod views;
+
+/// A running cloud: its address, the folder that its buckets are in, and its faults.
 struct Cloud {
     bigquery: String,
     buckets: PathBuf,
+    faults: Faults,
+    projects: AtomicUsize,
 }
 
-/// Starts the cloud once; nothing where the emulators are not installed. It ends with the process.
+/// The cloud of most tests; nothing where the emulators are not installed.
 fn cloud() -> Option<&'static Cloud> {
     static CLOUD: OnceLock<Option<Cloud>> = OnceLock::new();
-    CLOUD
-        .get_or_init(|| {
-            let environment = Environment::for_tests()?;
-            let (send, receive) = mpsc::channel();
-            std::thread::spawn(move || {
-                // Tests have a runtime each; the proxies outlive them all.
-                let runtime = tokio::runtime::Runtime::new().unwrap();
-                let folder = tempfile::tempdir().unwrap();
-                let options = Options { rate_limits: false, ..Options::new(folder.path(), environment) };
-                let emulators = runtime.block_on(Emulators::start(options)).unwrap();
-                let buckets = folder.path().join("storage");
-                send.send(Cloud { bigquery: emulators.endpoints().bigquery.clone(), buckets }).unwrap();
-                runtime.block_on(std::future::pending::<()>());
-            });
-            receive.recv().ok()
-        })
-        .as_ref()
+    CLOUD.get_or_init(start).as_ref()
+}
+
+/// Starts a cloud, which ends with the process.
+fn start() -> Option<Cloud> {
+    let environment = Environment::for_tests()?;
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Tests have a runtime each; the proxies outlive them all.
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { rate_limits: false, ..Options::new(folder.path(), environment) };
+        let emulators = runtime.block_on(Emulators::start(options)).unwrap();
+        let cloud = Cloud {
+            bigquery: emulators.endpoints().bigquery.clone(),
+            buckets: folder.path().join("storage"),
+            faults: emulators.faults().clone(),
+            projects: AtomicUsize::new(0),
+        };
+        send.send(cloud).unwrap();
+        runtime.block_on(std::future::pending::<()>());
+    });
+    receive.recv().ok()
 }
 
 struct Emulated {
@@ -57,22 +71,53 @@ struct Emulated {
     bucket: PathBuf,
 }
 
+fn slot(cycle: u64, name: &str) -> Slot {
+    let color = if cycle % 2 == 1 { wap::Color::Blue } else { wap::Color::Green };
+    Slot { color, cycle, attempt: wap::AttemptId::new(format!("attempt{name}")).unwrap() }
+}
+
+fn rows(number: i64, name: &str) -> Vec<Row> {
+    (0..number).map(|id| (id, name.to_owned())).collect()
+}
+
+/// A table of columns `id`, `name` and `at`, partitioned by days, and what `rest` adds to its section.
+fn table(rest: &str) -> Table {
+    let source = format!(
+        "version: 1\nname: contract\ntime_zone: America/Toronto\nstart: 2025-07-01\n\
+         sources: {{s: {{kind: duckdb, path: s}}}}\nraw: {{dataset: raw}}\ntables:\n  things:\n    source: s\n    key: [id]\n    \
+         cursor: {{column: at}}\n    columns:\n      - {{name: id, type: integer}}\n      - {{name: name, type: string}}\n      \
+         - {{name: at, type: timestamp}}\n{rest}dbt: {{project: dbt, publish: [m]}}\n"
+    );
+    Pipeline::parse("t.yaml", &source).unwrap().table("things").unwrap().clone()
+}
+
+fn key(text: &str) -> PartitionKey {
+    PartitionKey::new(text).unwrap()
+}
+
 fn name(text: &str) -> Identifier {
     Identifier::new(text).unwrap()
 }
 
 /// A project with nothing in it but the fixed datasets.
 async fn fresh() -> Option<Emulated> {
-    static PROJECTS: AtomicUsize = AtomicUsize::new(0);
-    let cloud = cloud()?;
-    let number = PROJECTS.fetch_add(1, Ordering::Relaxed);
+    Some(Emulated::new(cloud()?).await)
+}
+
+/// What a project is opened with.
+fn settings(cloud: &Cloud) -> (Settings, PathBuf) {
+    let number = cloud.projects.fetch_add(1, Ordering::Relaxed);
     let bucket = cloud.buckets.join(format!("bucket-{number}"));
     let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(&bucket).unwrap());
     let settings = Settings {
         connection: Connection {
             endpoints: Endpoints::default().with(Api::BigQuery, &cloud.bigquery),
             credentials: Credentials::anonymous(),
-            budget: Budget { total: Duration::from_secs(20), ..Budget::STANDARD },
+            budget: Budget {
+                first_pause: Duration::from_millis(20),
+                total: Duration::from_secs(20),
+                ..Budget::STANDARD
+            },
         },
         project: format!("project-{number}"),
         location: "US".to_owned(),
@@ -81,18 +126,18 @@ async fn fresh() -> Option<Emulated> {
         live: name("live"),
         raw: Pipeline::parse("contract.yaml", PIPELINE).unwrap().raw,
         operations: name("ops"),
-        schemas: ["main", "staging", "mart"].map(name).to_vec(),
+        schemas: ["staging", "mart"].map(name).to_vec(),
         members: Members {
             owners: vec!["group:data@acme.example".to_owned()],
             readers: vec!["serviceAccount:audit@acme.example".to_owned()],
             writer: Some("serviceAccount:transform@acme.example".to_owned()),
         },
-        store: store.clone(),
+        store,
         bucket: format!("bucket-{number}"),
         reader: None,
         make_fixed_datasets: true,
     };
-    Some(Emulated { warehouse: BigQuery::open(settings).await.unwrap(), store, bucket })
+    (settings, bucket)
 }
 
 const PIPELINE: &str = "
@@ -107,6 +152,25 @@ dbt: {project: dbt, publish: [models]}
 ";
 
 impl Emulated {
+    async fn new(cloud: &Cloud) -> Self {
+        let (settings, bucket) = settings(cloud);
+        let store = settings.store.clone();
+        Self { warehouse: BigQuery::open(settings).await.unwrap(), store, bucket }
+    }
+
+    /// The same project for one step.
+    fn step(&self, name: &str, max_bytes_billed: Option<u64>) -> BigQuery {
+        let step = Step { name: name.to_owned(), slot: None, max_bytes_billed };
+        BigQuery { step: Arc::new(step), statistics: Arc::default(), ..self.warehouse.clone() }
+    }
+
+    /// How many rows a table has for which `filter` holds.
+    async fn count(&self, dataset: &str, table: &str, filter: &str) -> u64 {
+        let sql = format!("SELECT COUNT(*) AS n FROM {} WHERE {filter}", self.warehouse.names.sql(dataset, table));
+        let found = self.warehouse.read_rows(&Place::Slot(slot(1, "any")), &sql, 1).await.unwrap();
+        found.single().unwrap().as_u64().unwrap()
+    }
+
     /// Stores the columns as one Parquet object and returns what a manifest says of it.
     async fn object(&self, key: &str, batch: &RecordBatch) -> ManifestObject {
         let mut content = Vec::new();
@@ -173,15 +237,20 @@ impl Fixture for Emulated {
     async fn extract(&self, table: &Table, partition: &PartitionKey, rows: &[Row]) -> Manifest {
         let load = unique();
         let window = table.calendar.window(partition).unwrap();
+        // What the clocks of the pipeline's zone show, as extract writes it; nothing for a table without partitions.
+        let start = (partition != &PartitionKey::all()).then(|| {
+            let civil = table.calendar.time_zone.to_datetime(window.start);
+            jiff::tz::TimeZone::UTC.to_timestamp(civil).unwrap().as_microsecond()
+        });
         let same = |text: &str| Arc::new(StringArray::from(vec![text; rows.len()])) as arrow::array::ArrayRef;
-        let instants = |zone: Option<&str>, value: i64| {
+        let instants = |zone: Option<&str>, value: Option<i64>| {
             let array = TimestampMicrosecondArray::from(vec![value; rows.len()]);
             Arc::new(array.with_timezone_opt(zone)) as arrow::array::ArrayRef
         };
         let mut columns = batch(rows);
-        columns.push(("at", instants(Some("UTC"), 0)));
+        columns.push(("at", instants(Some("UTC"), Some(0))));
         columns.push(("bgp_partition", same(partition.as_str())));
-        columns.push(("bgp_partition_start", instants(None, window.start.as_microsecond())));
+        columns.push(("bgp_partition_start", instants(None, start)));
         columns.push(("bgp_load", same(&load)));
         let key = format!("lake/{}/{partition}/{load}/part-0.parquet", table.name);
         let object = self.object(&key, &nullable(columns)).await;
@@ -221,7 +290,10 @@ impl Fixture for Emulated {
     }
 }
 
-crate::warehouse_contract!(contract, match super::fresh().await {
-    Some(fixture) => fixture,
-    None => return,
-});
+crate::warehouse_contract!(
+    contract,
+    match super::fresh().await {
+        Some(fixture) => fixture,
+        None => return,
+    }
+);
