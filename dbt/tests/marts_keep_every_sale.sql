@@ -1,7 +1,15 @@
 -- No sale is lost or doubled between the layers.
-select
-    (select count(*) from {{ ref('prep_transaction_lines') }}) as prepared,
-    (select count(*) from {{ ref('fct_sales') }}) as published
+with counts as (
+
+    select
+        (select count(*) from {{ ref('prep_transaction_lines') }}) as prepared_lines,
+        (select count(*) from {{ ref('fct_sales') }}) as sales,
+        (select count(*) from {{ ref('prep_transactions') }}) as prepared_transactions,
+        (select count(*) from {{ ref('fct_transactions') }}) as transactions
+
+)
+
+select * from counts
 where
-    (select count(*) from {{ ref('prep_transaction_lines') }}) <> (select count(*) from {{ ref('fct_sales') }})
-    or (select count(*) from {{ ref('prep_transactions') }}) <> (select count(*) from {{ ref('fct_transactions') }})
+    prepared_lines <> sales
+    or prepared_transactions <> transactions

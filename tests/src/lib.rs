@@ -40,15 +40,21 @@ pub fn is_full() -> bool {
     full.is_some()
 }
 
+/// The folder of what `./bgp` has set up.
+pub fn cache() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "tests look where ./bgp looks")]
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    variable("BGP_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("bluegreenprint")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/bluegreenprint")))
+        .expect("HOME or BGP_CACHE is set")
+}
+
 /// The Python of the dbt environment, which has DuckDB.
 pub fn python() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "tests look where ./bgp looks")]
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("BGP_CACHE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("bluegreenprint")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/bluegreenprint")))
-        .expect("HOME or BGP_CACHE is set");
-    variable("BGP_PYTHON").unwrap_or_else(|| cache.join("dbt-env/bin/python"))
+    let python = std::env::var_os("BGP_PYTHON").map(PathBuf::from);
+    python.unwrap_or_else(|| cache().join("dbt-env/bin/python"))
 }
 
 /// What a command printed and how it ended.

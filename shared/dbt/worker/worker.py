@@ -140,13 +140,13 @@ class Worker:
         else:
             from dbt.adapters.bigquery.connections import BigQueryConnectionManager
 
-            def labels(self, *_):
+            def labels(self):
                 connection = self.get_if_exists()
                 node = connection.name.rpartition(".")[2] if connection else "dbt"
                 # A label's value: https://cloud.google.com/bigquery/docs/labels-intro#requirements
                 return {**worker.labels, "model": re.sub(r"[^a-z0-9_-]", "_", node.lower())[:63]}
 
-            BigQueryConnectionManager._labels_from_query_comment = labels
+            BigQueryConnectionManager.get_labels_from_query_comment = labels
 
     def parse(self, folder):
         """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time."""

@@ -1,0 +1,39 @@
+//! The models on BigQuery: built on GoogleSQL's own reference evaluator, they must have the rows that DuckDB gave them.
+
+use std::io::Write;
+use std::process::Command;
+
+use end_to_end::{Sandbox, cache, repository};
+
+#[test]
+fn bigquery_builds_the_tables_that_duckdb_built() {
+    let environment = cache().join("googlesql-env");
+    if !environment.join(".requirements").exists() {
+        let reason = format!("{} is not there or not complete; ./bgp test makes it", environment.display());
+        // Not `println!`, which a test that passes keeps to itself.
+        writeln!(std::io::stderr(), "googlesql: did not run, because {reason}").unwrap();
+        return;
+    }
+    let sandbox = Sandbox::retail();
+    sandbox.run(&["backfill", "--from", "2025-08-01", "--to", "2025-08-02", "--cycle-per", "all"]).ok();
+    let before = sandbox.published().canonicalize().unwrap();
+    sandbox.day("2025-08-03");
+    let after = sandbox.published().canonicalize().unwrap();
+    assert_ne!(before, after);
+
+    let output = Command::new(environment.join("bin/python"))
+        .args(["-B", "-X", "utf8"])
+        .arg(repository().join("tests/googlesql/check.py"))
+        .arg("--dbt")
+        .arg(repository().join("dbt"))
+        .arg("--worker")
+        .arg(repository().join("shared/dbt/worker/worker.py"))
+        .arg("--before")
+        .arg(before)
+        .arg("--after")
+        .arg(after)
+        .output()
+        .unwrap();
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
