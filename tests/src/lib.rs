@@ -192,7 +192,7 @@ impl Sandbox {
     /// Waits until `condition` holds of the state on disk, asking without the program.
     #[track_caller]
     pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Path) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         while !condition(&self.home()) {
             assert!(Instant::now() < deadline, "waited in vain for {what}");
             std::thread::sleep(Duration::from_millis(5));

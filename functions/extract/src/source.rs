@@ -12,7 +12,7 @@ use crate::Error;
 use crate::contract::{SourceColumn, literal};
 
 /// How long a writer of the source file may take before an extraction gives up.
-const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
 /// How DuckDB begins to say so.
 const OUT_OF_MEMORY: &str = "Out of Memory Error";

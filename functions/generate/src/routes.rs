@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use crate::{Corruption, Error, Sandbox, Summary};
 
 /// How long a run waits for those who read the source.
-const LOCK_PATIENCE: Duration = Duration::from_secs(120);
+const LOCK_PATIENCE: Duration = Duration::from_mins(2);
 
 /// The routes of the function.
 pub fn routes(platform: Platform) -> OpenApiRouter {

@@ -101,12 +101,12 @@ fn identifier(name: &str) -> Identifier {
     Identifier::new(name).unwrap()
 }
 
-fn partition(day: u8) -> PartitionKey {
+pub(crate) fn partition(day: u8) -> PartitionKey {
     PartitionKey::new(format!("2025-08-{day:02}")).unwrap()
 }
 
 /// A table with `id` and `name`, and what `columns` adds.
-fn table(columns: &str) -> Table {
+pub(crate) fn table(columns: &str) -> Table {
     let source = format!(
         "version: 1\nname: contract\ntime_zone: UTC\nstart: 2025-08-01\nsources: {{s: {{kind: duckdb, path: s.duckdb}}}}\n\
          raw: {{dataset: raw}}\ntables:\n  things:\n    source: s\n    key: [id]\n    cursor: {{column: at}}\n    columns:\n      \

@@ -36,7 +36,7 @@ impl Fixture {
 
     pub(crate) fn with(home: TempDir, pipeline: Pipeline) -> Self {
         let store = Folder::open(home.path().join("bucket")).unwrap();
-        let state = State::new(Arc::new(store), Duration::from_secs(60));
+        let state = State::new(Arc::new(store), Duration::from_mins(1));
         Self { home, state, pipeline, now: "2026-01-01T00:00:00Z".parse().unwrap() }
     }
 

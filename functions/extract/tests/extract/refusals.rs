@@ -135,7 +135,7 @@ async fn a_value_that_does_not_fit_found_after_objects_were_stored() {
 async fn a_store_that_fails_in_the_middle() {
     let mut fixture = Fixture::new(ROWS, TABLE);
     let folder = Folder::open(fixture.home.path().join("bucket")).unwrap();
-    fixture.state = State::new(Arc::new(FaultyStore { folder, fault: Fault::Full }), Duration::from_secs(60));
+    fixture.state = State::new(Arc::new(FaultyStore { folder, fault: Fault::Full }), Duration::from_mins(1));
     let found = fixture.refusal("2025-08-01").await;
     let expected =
         "Unavailable: the lake could not be read or written: the store failed while writing lake/t/2025-08-01/";
@@ -151,7 +151,7 @@ async fn a_caller_that_goes_away_in_the_middle_stops_the_reader() {
     let folder = Folder::open(fixture.home.path().join("bucket")).unwrap();
     let reached = Arc::new(Notify::new());
     let fault = Fault::Hang(reached.clone());
-    fixture.state = State::new(Arc::new(FaultyStore { folder, fault }), Duration::from_secs(60));
+    fixture.state = State::new(Arc::new(FaultyStore { folder, fault }), Duration::from_mins(1));
     tokio::select! {
         outcome = fixture.all("2025-08-01") => panic!("{outcome:?}"),
         () = reached.notified() => {}

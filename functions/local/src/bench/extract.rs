@@ -113,7 +113,7 @@ struct Run {
 }
 
 async fn extract(pipeline: &Pipeline, home: &Path, lake: &Path) -> Result<Manifest, Failure> {
-    let state = State::new(Arc::new(Folder::open(lake)?), Duration::from_secs(60));
+    let state = State::new(Arc::new(Folder::open(lake)?), Duration::from_mins(1));
     let (table, partition) = (pipeline.table("lines")?, PartitionKey::new("2025-08")?);
     let manifests = ::extract::extract(pipeline, home, &state, table, &partition, Timestamp::now()).await?;
     manifests.into_iter().next().ok_or_else(|| "nothing was extracted".into())

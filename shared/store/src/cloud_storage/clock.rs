@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 /// A reading is followed for this long. Longer, and the drift of this machine's oscillator (some 50 parts in a million)
 /// would matter; shorter, and the whole seconds of the `Date` header would.
-const FOLLOWED: Duration = Duration::from_secs(60);
+const FOLLOWED: Duration = Duration::from_mins(1);
 
 /// An answer that carries the time T proves that the store's clock had reached T when the answer came. From then on only
 /// the *rate* of this machine's monotonic clock is used, never what it says the time is. So the time told here is never
@@ -89,6 +89,6 @@ mod tests {
         let (clock, start) = (StoreClock::default(), Instant::now());
         clock.observe_at(seconds(10), start);
         clock.observe_at(seconds(60), start + FOLLOWED);
-        assert_eq!(clock.since_at(seconds(0), start + FOLLOWED), Duration::from_secs(60));
+        assert_eq!(clock.since_at(seconds(0), start + FOLLOWED), Duration::from_mins(1));
     }
 }

@@ -28,7 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A chunk of an upload is some megabytes.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(120);
+const CHUNK_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Objects a page of a list: the most there can be, and in tests few enough that lists have several pages.
 const PAGE: &str = if cfg!(test) { "4" } else { "1000" };

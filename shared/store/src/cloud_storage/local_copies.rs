@@ -23,7 +23,7 @@ use super::{CloudStorage, new_mark};
 use crate::{Error, Generation, ObjectMeta, Precondition, Upload, check_key};
 
 /// A download that brings nothing for this long hangs.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 
 /// A large object may lose its connection often, each time for a reason of its own.
 const RESUMPTIONS: u32 = 100;

@@ -42,7 +42,7 @@ const WRITE: &str = "bgp-write";
 const REPLACES: &str = "bgp-replaces";
 
 /// Google's client has no time limit for content. A document is at most 64 MiB.
-const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
+const DOCUMENT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A bucket. Cheap to clone.
 #[derive(Debug, Clone)]

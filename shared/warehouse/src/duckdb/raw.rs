@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::duckdb::Connection;
 use pipeline::Table;
 use store::{FileLock, LockMode, ObjectStore};
 use wap::{Digest, Manifest};
@@ -16,7 +17,7 @@ use super::connection::{identifier, open_writable, sql_error};
 use super::{files, pin};
 use crate::{Error, lake};
 
-const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Replaces one partition. The projection `raw/TABLE/PARTITION.json` is renamed into place first; the views are made
 /// from all projections of all tables afterwards, so a crash between the two is mended by the next load of any table.
@@ -27,6 +28,7 @@ pub(super) fn load(
     manifest: &Manifest,
 ) -> Result<(), Error> {
     verify(store, manifest)?;
+    check_columns(store, table, manifest)?;
     let _lock = FileLock::acquire(&folder.join(".raw.lock"), LockMode::Exclusive, LOCK_PATIENCE)
         .map_err(Error::io("taking the lock on raw"))?;
     let tables = folder.join("raw");
@@ -37,6 +39,18 @@ pub(super) fn load(
         .map_err(|source| Error::Internal { what: "writing a manifest".to_owned(), source: Some(Box::new(source)) })?;
     write(&projection.join(format!("{}.json", manifest.partition)), &content)?;
     rebuild(folder, &tables)
+}
+
+/// Objects of others may lack a column that their manifest names. One view that can't be made would keep those of all other tables
+/// from being made, so this is found before anything is written.
+fn check_columns(store: &Arc<dyn ObjectStore>, table: &Table, manifest: &Manifest) -> Result<(), Error> {
+    let query = pin::select(store, table, &[manifest])?;
+    let connection = Connection::open_in_memory().map_err(sql_error("opening a session"))?;
+    connection.prepare(&query).map_err(sql_error(format!(
+        "reading the objects of table {}, partition {}",
+        manifest.table, manifest.partition
+    )))?;
+    Ok(())
 }
 
 /// The query of a table's view after `manifest` has replaced its partition.

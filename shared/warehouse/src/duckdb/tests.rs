@@ -5,7 +5,7 @@ use store::Folder;
 use wap::{LAKE_VERSION, ManifestColumn, ManifestObject, PartitionKey};
 
 use super::*;
-use crate::contract::{Fixture, Row};
+use crate::contract::{Fixture, Row, partition, table};
 
 struct Embedded {
     warehouse: DuckDb,
@@ -139,4 +139,23 @@ async fn the_link_is_relative_so_that_a_home_can_be_moved() {
     assert!(files::point(&embedded.warehouse.published_file(), &file).unwrap());
     assert_eq!(fs::read_link(embedded.warehouse.published_file()).unwrap(), Path::new("slot_blue_1_attempta.duckdb"));
     assert!(!files::point(&embedded.warehouse.published_file(), &file).unwrap());
+}
+
+#[tokio::test]
+async fn objects_without_a_column_of_their_manifest_keep_nobody_else_out() {
+    let embedded = fresh();
+    let table = table("");
+    let mut foreign = embedded.extract(&table, &partition(1), &[(1, "a".to_owned())]).await;
+    let path = embedded.store.local_path(&foreign.objects[0].key).unwrap();
+    Connection::open_in_memory()
+        .unwrap()
+        .execute_batch(&format!("COPY (SELECT 1::BIGINT AS id) TO '{}' (FORMAT parquet)", path.display()))
+        .unwrap();
+    let content = fs::read(&path).unwrap();
+    foreign.objects[0].bytes = content.len() as u64;
+    foreign.objects[0].checksum = Digest::of(&content);
+    let error = embedded.warehouse.load(&table, &foreign).await.unwrap_err();
+    assert!(matches!(error, Error::Rejected { .. }), "{error}");
+    let sound = embedded.extract(&table, &partition(2), &[(2, "b".to_owned())]).await;
+    embedded.warehouse.load(&table, &sound).await.unwrap();
 }
