@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::error::{Error, Result};
 
 /// How long an emulator may take to answer. The slowest needs nine seconds on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How long an emulator may take to end before it is killed.
 const FAREWELL: Duration = Duration::from_secs(10);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

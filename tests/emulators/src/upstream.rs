@@ -27,7 +27,9 @@ impl Upstream {
     pub(crate) fn new(emulator: &'static str, port: u16, proxy: u16) -> Self {
         let host = HeaderValue::try_from(format!("127.0.0.1:{proxy}"))
             .unwrap_or_else(|_| HeaderValue::from_static("127.0.0.1"));
-        Self { emulator, port, host, client: Client::builder(TokioExecutor::new()).build_http() }
+        // A connection for each request: the emulator closes idle ones just when they may be used again.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        Self { emulator, port, host, client }
     }
 
     /// Passes a request on. Bodies stream both ways.

@@ -242,7 +242,7 @@ mod tests {
         let jobs = Jobs::open(folder.path()).unwrap();
         let job = jobs.begin(&key("a"), &json!({})).unwrap();
         assert!(!is_done(&job.clone().within(Duration::from_millis(1)).await));
-        let waiting = tokio::spawn(job.clone().within(Duration::from_secs(60)));
+        let waiting = tokio::spawn(job.clone().within(Duration::from_mins(1)));
         jobs.finish(&key("a"), done(&job.resource(), Err(Refusal::invalid("no"))));
         assert_eq!(failure(&waiting.await.unwrap()), Some(Refusal::invalid("no")));
     }

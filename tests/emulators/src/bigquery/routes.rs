@@ -77,7 +77,9 @@ impl BigQuery {
         let resource = resource.ok_or_else(|| Refusal::not_found(format_args!("Table {table}")))?;
         let path = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
         let mut list = cloud.call(Method::GET, &path, None).await?;
-        rows::rewrite(&mut list["rows"], &resource["schema"], integers);
+        if let Some(rows) = list.get_mut("rows") {
+            rows::rewrite(rows, &resource["schema"], integers);
+        }
         Ok(json_response(StatusCode::OK, &list))
     }
 

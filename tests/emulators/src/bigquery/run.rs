@@ -115,7 +115,9 @@ impl BigQuery {
         let statistics = &resource["statistics"];
         response["jobReference"] = reference;
         let columns = response["schema"].clone();
-        rows::rewrite(&mut response["rows"], &columns, wants_integers(page));
+        if let Some(rows) = response.get_mut("rows") {
+            rows::rewrite(rows, &columns, wants_integers(page));
+        }
         response["totalBytesProcessed"] = statistics["totalBytesProcessed"].clone();
         response["cacheHit"] = json!(false);
         for key in ["numDmlAffectedRows", "statementType", "ddlOperationPerformed"] {

@@ -34,10 +34,18 @@ impl Cloud {
         check_definition(body)?;
         let mut body = body.clone();
         if let Some(query) = body.pointer("/view/query").and_then(Value::as_str) {
+            if self.bare_table(table).await?.is_some() {
+                return Err(Refusal::new("duplicate", format!("Already Exists: Table {table}")));
+            }
+            let create = format!("CREATE VIEW {} AS {query}", table.sql());
             body["schema"] = self.view_schema(&table.project, query, body.get("schema")).await?;
+            // Over REST the emulator would make a table of the name, which SQL could not replace.
+            self.run(&table.project, &create).await?;
+            self.call(Method::PATCH, &table.path(), Some(&body)).await?;
+        } else {
+            let path = format!("{}/tables", dataset_path(&table.project, &table.dataset));
+            self.call(Method::POST, &path, Some(&body)).await?;
         }
-        let path = format!("{}/tables", dataset_path(&table.project, &table.dataset));
-        self.call(Method::POST, &path, Some(&body)).await?;
         self.forget(table);
         self.ledger.facts_mut(table).declared = remembered(&body);
         self.existing(table).await
@@ -124,10 +132,10 @@ impl Cloud {
         let Some(resource) = self.bare_table(table).await? else {
             return Err(Refusal::not_found(format_args!("Table {table}")));
         };
-        let made_by_sql =
-            resource["type"] == "VIEW" && self.run(&table.project, &format!("DROP VIEW {}", table.sql())).await.is_ok();
-        // The emulator keeps a table under the name of a view that was made over REST.
-        if !made_by_sql {
+        if resource["type"] == "VIEW" {
+            // The emulator can't delete a view over REST that was made by SQL.
+            self.run(&table.project, &format!("DROP VIEW {}", table.sql())).await?;
+        } else {
             self.call(Method::DELETE, &table.path(), None).await?;
         }
         self.forget(table);

@@ -199,6 +199,19 @@ pub(super) async fn views_need_not_compile(bare: &Bare) -> Result<bool> {
     Ok(bare.bigquery(Method::POST, "/datasets/gap_compile/tables", body).await?.0 == 200)
 }
 
+pub(super) async fn sql_can_not_replace_views_of_rest(bare: &Bare) -> Result<bool> {
+    bare.dataset("gap_replace").await?;
+    let view = json!({"query": "select 1 as a", "useLegacySql": false});
+    bare.table("gap_replace", json!({"tableReference": {"tableId": "v"}, "view": view})).await?;
+    Ok(!bare.query("create or replace view gap_replace.v as select 2 as a").await?)
+}
+
+pub(super) async fn rest_can_not_delete_views_of_sql(bare: &Bare) -> Result<bool> {
+    bare.dataset("gap_drop").await?;
+    bare.query("create view gap_drop.v as select 1 as a").await?;
+    Ok(bare.bigquery(Method::DELETE, "/datasets/gap_drop/tables/v", Value::Null).await?.0 == 500)
+}
+
 pub(super) async fn changed_rows_leave_no_trace(bare: &Bare) -> Result<bool> {
     bare.dataset("gap_rows").await?;
     bare.query("create table gap_rows.t as select 1 as a").await?;

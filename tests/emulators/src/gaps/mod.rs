@@ -71,6 +71,8 @@ gaps! {
     bigquery::precision_is_lost: Some("bigquery::schema");
     bigquery::views_do_not_say_their_query: Some("bigquery::tables");
     bigquery::views_need_not_compile: Some("bigquery::tables");
+    bigquery::sql_can_not_replace_views_of_rest: Some("bigquery::tables");
+    bigquery::rest_can_not_delete_views_of_sql: Some("bigquery::tables");
     bigquery::changed_rows_leave_no_trace: Some("bigquery::cloud");
     bigquery::a_failed_query_is_answered_with_200: Some("bigquery::run");
     bigquery::legacy_sql_is_not_the_default: Some("bigquery::query");

@@ -220,3 +220,21 @@ async fn a_budget_below_the_estimate_is_refused() {
     assert_eq!(job["statistics"]["query"]["totalBytesBilled"], "10485760");
     assert_eq!(job["statistics"]["query"]["totalBytesProcessed"], "5");
 }
+
+#[tokio::test]
+async fn views_on_views_follow_a_patch() {
+    let client = cloud!().bigquery();
+    client.dataset("nested").await;
+    let view = |name: &str, query: &str| json!({"tableReference": {"tableId": name}, "view": {"query": query, "useLegacySql": false}});
+    client.table("nested", view("rest", "select 1 as a")).await;
+    client.query("create view nested.sql as select a + 1 as a from nested.rest").await.ok();
+    client.table("nested", view("top", "select a + 1 as a from nested.sql")).await;
+    assert_eq!(client.rows("select a from nested.top").await, [["3"]]);
+    let patch = json!({"view": {"query": "select 10 as a", "useLegacySql": false}});
+    client.patch("/datasets/nested/tables/rest", patch).await.ok();
+    assert_eq!(client.rows("with x as (select t.a from nested.top as t) select * from x").await, [["12"]]);
+    client.query("create table nested.made as select * from nested.sql").await.ok();
+    assert_eq!(client.rows("select a from nested.made").await, [["11"]]);
+    client.query("create or replace view nested.rest as select 20 as a").await.ok();
+    assert_eq!(client.rows("select a from nested.top").await, [["22"]]);
+}
