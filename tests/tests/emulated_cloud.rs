@@ -1,0 +1,58 @@
+//! The emulated cloud: the same workflow through BigQuery and Cloud Storage ends in the same tables as on DuckDB.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use end_to_end::{Sandbox, cache, replaced};
+use serde_json::Value;
+
+/// The program that was built with Google's clients, where the emulators are there too.
+fn cloud_program() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "tests are told by ./bgp which program to test")]
+    let program = std::env::var_os("BGP_CLOUD_PROGRAM").map(PathBuf::from);
+    let environment = cache().join("emulator-env/.requirements");
+    let reason = match &program {
+        None => "BGP_CLOUD_PROGRAM names no program; ./bgp test does".to_owned(),
+        Some(_) if !environment.exists() => format!("{} is not there; ./bgp test makes it", environment.display()),
+        Some(_) => return program,
+    };
+    // Not `println!`, which a test that passes keeps to itself.
+    writeln!(std::io::stderr(), "emulated cloud: did not run, because {reason}").unwrap();
+    None
+}
+
+fn run(program: &Path, config: &Path, home: &Path, arguments: &[&str]) -> Value {
+    let output = Command::new(program)
+        .args(["--target", "emulators", "--config"])
+        .arg(config)
+        .arg("--home")
+        .arg(home)
+        .args(arguments)
+        .arg("--json")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn every_table_is_equal_to_that_of_duckdb() {
+    let Some(program) = cloud_program() else { return };
+    // The emulators are slow on a busy machine, and nobody dies here.
+    let sandbox = Sandbox::with(|text| replaced(&text, "lease: {seconds: 2}", "lease: {seconds: 60}"));
+    let range = ["--from", "2025-08-01", "--to", "2025-08-02"];
+    sandbox.run(&[&["backfill"], &range[..]].concat()).ok();
+    let expected = sandbox.digest();
+
+    let home = sandbox.folder().join("cloud");
+    run(&program, sandbox.config(), &home, &[&["backfill"], &range[..]].concat());
+    let found = run(&program, sandbox.config(), &home, &["digest"]);
+    let found: BTreeMap<String, String> =
+        found.as_object().unwrap().iter().map(|(view, digest)| (view.clone(), digest.to_string())).collect();
+    assert_eq!(found, expected);
+    let deployment =
+        run(&program, sandbox.config(), &home, &["sql", "select cycle, newest_partition from live.deployment"]);
+    assert_eq!(deployment, serde_json::json!([{ "cycle": 2, "newest_partition": "2025-08-02" }]));
+}
