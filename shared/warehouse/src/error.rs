@@ -45,6 +45,7 @@ impl Error {
         Self::Internal { what: what.into(), source: None }
     }
 
+    #[cfg(feature = "duckdb")]
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Unavailable { what, source: Box::new(source) }

@@ -50,8 +50,9 @@ pub trait Warehouse: Debug + Send + Sync {
     /// or after, never between.
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error>;
 
-    /// Makes the place of an attempt, starting from the content of `from` where there is one. What was in a place of
-    /// this name before is gone: only an attempt whose step is repeated finds anything there.
+    /// Makes the place of an attempt, starting from the content of `from` where there is one; views of `from` may not be
+    /// there before the place is pinned. What was in a place of this name before is gone: only an attempt whose step is
+    /// repeated finds anything there.
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error>;
 
     /// Fixes what the attempt reads: schema `raw` holds the pinned rows of each table, schema `changes` those of the

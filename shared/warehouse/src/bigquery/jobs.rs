@@ -153,6 +153,20 @@ impl Job {
         self.statistics.load.output_rows.as_deref()?.parse().ok()
     }
 
+    /// What a dry run says.
+    pub(super) fn into_estimate(self) -> Result<Estimate, CallError> {
+        if let Some(error) = self.status.error_result {
+            return Err(error.as_call_error());
+        }
+        let query = self.statistics.query;
+        let bytes = self.statistics.total_bytes_processed.or(query.total_bytes_processed);
+        Ok(Estimate {
+            bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
+            statement_type: query.statement_type.unwrap_or_default(),
+            fields: query.schema.fields,
+        })
+    }
+
     fn statistics(&self) -> Statistics {
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
         let found = &self.statistics;
@@ -259,75 +273,6 @@ impl BigQuery {
         Ok(job)
     }
 
-    /// What a statement would read. Nothing is run, and nothing is billed.
-    pub(super) async fn estimate(&self, sql: &str) -> Result<Estimate, CallError> {
-        let body = json!({
-            "jobReference": {"projectId": self.names.project, "location": &*self.location},
-            "configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}},
-        });
-        let job: Job = self.rest.post("/jobs", &body).await?;
-        if let Some(error) = job.status.error_result {
-            return Err(error.as_call_error());
-        }
-        let query = job.statistics.query;
-        let bytes = job.statistics.total_bytes_processed.or(query.total_bytes_processed);
-        Ok(Estimate {
-            bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
-            statement_type: query.statement_type.unwrap_or_default(),
-            fields: query.schema.fields,
-        })
-    }
-
-    /// Refuses what would bring the step above its budget; otherwise returns what may still be billed.
-    pub(super) fn afford(&self, bytes: u64, what: &str) -> Result<Option<u64>, Error> {
-        let Some(limit) = self.step.max_bytes_billed else { return Ok(None) };
-        let spent = self.spent().bytes_billed;
-        if spent.saturating_add(bytes) > limit {
-            return Err(Error::rejected(format!(
-                "{what} would read {}, after {} that step {} was billed for; its limit is {}. Narrow what it reads, or raise \
-                 limits.max_bytes_billed_per_step in pipeline.yaml",
-                shown(bytes),
-                shown(spent),
-                self.step.name,
-                shown(limit)
-            )));
-        }
-        Ok(Some(limit - spent))
-    }
-
-    /// Runs statements that change tables, one or several in one transaction, within the step's budget.
-    pub(super) async fn change(
-        &self,
-        purpose: &Purpose,
-        slot: Option<&Slot>,
-        statements: &[String],
-        what: &str,
-    ) -> Result<Job, Error> {
-        let mut bytes = 0_u64;
-        if self.step.max_bytes_billed.is_some() {
-            for statement in statements {
-                bytes += self.estimate(statement).await.map_err(|error| error.context(what))?.bytes;
-            }
-        }
-        let limit = self.afford(bytes, what)?;
-        let sql = match statements {
-            [one] => one.clone(),
-            several => format!("BEGIN TRANSACTION;\n{};\nCOMMIT TRANSACTION;", several.join(";\n")),
-        };
-        self.run(purpose, slot, query(&sql, limit), what).await
-    }
-
-    /// Runs a statement that defines something. It reads no rows.
-    pub(super) async fn define(
-        &self,
-        purpose: &Purpose,
-        slot: Option<&Slot>,
-        sql: &str,
-        what: &str,
-    ) -> Result<Job, Error> {
-        self.run(purpose, slot, query(sql, None), what).await
-    }
-
     /// Asks for the attempt's running jobs to be cancelled. Returns how many there were.
     pub(super) async fn cancel_jobs(&self, slot: &Slot) -> Result<usize, Error> {
         let what = format!("cancelling the jobs of attempt {}", slot.attempt);
@@ -398,28 +343,6 @@ impl BigQuery {
     }
 }
 
-/// The configuration of a query job.
-pub(super) fn query(sql: &str, max_bytes_billed: Option<u64>) -> Value {
-    let mut query = json!({"query": sql, "useLegacySql": false});
-    if let Some(limit) = max_bytes_billed {
-        query["maximumBytesBilled"] = limit.to_string().into();
-    }
-    json!({"query": query})
-}
-
-/// Bytes for people: `12.3 GiB`.
-fn shown(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -438,14 +361,6 @@ mod tests {
         let part = |first: &'static str| whole.part(first, &[]).part("append", &["d1"]).job_id(0);
         assert_eq!(part("mend"), part("mend"));
         assert_ne!(part("mend"), part("changes"), "parts of different kinds have different parts");
-    }
-
-    #[test]
-    fn bytes_are_shown_in_units() {
-        assert_eq!(shown(0), "0 B");
-        assert_eq!(shown(1023), "1023 B");
-        assert_eq!(shown(50 << 30), "50.0 GiB");
-        assert_eq!(shown(u64::MAX), "16777216.0 TiB");
     }
 
     #[test]

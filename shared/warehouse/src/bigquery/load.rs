@@ -1,58 +1,28 @@
-//! From the lake into tables: raw, and those of a pin.
+//! From objects of the lake into tables.
 //!
-//! Where the objects hold the columns as raw has them, and a partition of the pipeline is one of BigQuery's, one load job
-//! replaces it. Otherwise the rows go through a staging table, and are replaced by a delete and an insert in one
-//! transaction.
-//!
-//! What raw holds is remembered beside the lake, in `raw/TABLE/PARTITION.json`: `loading` before anything is changed,
-//! `loaded` when it is done. A load that finds its own upload loaded does nothing; one that finds it loading continues
-//! with the same job ids, so that it finds the jobs of whoever was interrupted.
+//! Where the objects hold the columns as raw has them, a load job does it. Otherwise the rows go through a staging table,
+//! whose columns are what a load job gives, and an insert converts them.
 
 use pipeline::{Column, Table};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{ObjectStoreExt, Precondition};
 use wap::{LOAD_COLUMN, Manifest, PARTITION_COLUMN, PARTITION_START_COLUMN, PartitionKey, Slot};
 
 use super::jobs::Purpose;
-use super::layout::{Layout, Part};
+use super::layout::Layout;
 use super::names::{label, literal};
 use super::rest::table_reference;
-use super::schema::{
-    Difference, Field, converted, difference, is_loaded_as_it_is, own_fields, raw_fields, staged_field,
-};
-use super::tables::{self, TableName};
+use super::schema::{Field, converted, is_loaded_as_it_is, own_fields, raw_fields, staged_field};
+use super::tables::TableName;
 use super::{BigQuery, CONCURRENT_CALLS, all};
 use crate::{Error, lake};
 
 /// A load job takes at most so many objects, and writes at most so many partitions:
 /// <https://cloud.google.com/bigquery/quotas#load_jobs>.
 const OBJECTS_OF_A_JOB: usize = 10_000;
-const PARTITIONS_OF_A_JOB: usize = 4_000;
+pub(super) const PARTITIONS_OF_A_JOB: usize = 4_000;
 
 /// A staging table that nobody dropped is dropped by BigQuery after this long.
 const STAGING_SECONDS: i64 = 24 * 60 * 60;
-
-const MARKER_VERSION: u32 = 1;
-
-/// What raw holds of a partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Marker {
-    version: u32,
-    state: MarkerState,
-    /// The upload.
-    load: String,
-    /// When the table in raw was made: a table that was made anew holds nothing of what was loaded before.
-    table_made_at: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum MarkerState {
-    Loading,
-    Loaded,
-}
 
 /// The upload that rows of a manifest are from, as `bgp_load` says it. Objects of before there was that column are given
 /// the digest of their rows.
@@ -61,7 +31,7 @@ pub(super) fn load_id(manifest: &Manifest) -> &str {
 }
 
 /// Whether one load job gives the rows of a manifest as raw has them.
-fn is_direct(table: &Table, manifest: &Manifest) -> bool {
+pub(super) fn is_direct(table: &Table, manifest: &Manifest) -> bool {
     let has = |column: &Column| manifest.columns.iter().any(|found| found.name == column.name);
     manifest.load.is_some()
         && manifest.columns.len() == table.columns.len()
@@ -69,7 +39,7 @@ fn is_direct(table: &Table, manifest: &Manifest) -> bool {
 }
 
 /// When the partition begins by the pipeline's clocks, as a DATETIME literal's text; nothing for `all`.
-fn start_of(table: &Table, partition: &PartitionKey) -> Result<Option<String>, Error> {
+pub(super) fn start_of(table: &Table, partition: &PartitionKey) -> Result<Option<String>, Error> {
     if partition == &PartitionKey::all() {
         return Ok(None);
     }
@@ -81,174 +51,6 @@ fn start_of(table: &Table, partition: &PartitionKey) -> Result<Option<String>, E
 }
 
 impl BigQuery {
-    /// Replaces a partition of a table in raw.
-    pub(super) async fn load_partition(&self, table: &Table, manifest: &Manifest) -> Result<(), Error> {
-        lake::stored_columns(table, &manifest.columns)?;
-        self.verify(manifest).await?;
-        let name = TableName::new(self.names.raw.as_str(), table.name.as_str());
-        let made_at = self.raw_table(&name, table).await?;
-        let key = format!("raw/{}/{}.json", table.name, manifest.partition);
-        let marker = |state| Marker {
-            version: MARKER_VERSION,
-            state,
-            load: load_id(manifest).to_owned(),
-            table_made_at: made_at.clone(),
-        };
-        let stored = self.store.get_json::<Marker>(&key).await.map_err(of_store)?;
-        let generation = match stored {
-            Some((found, _)) if found == marker(MarkerState::Loaded) => return Ok(()),
-            Some((found, generation)) if found == marker(MarkerState::Loading) => generation,
-            other => {
-                let precondition =
-                    other.map_or(Precondition::Absent, |(_, generation)| Precondition::Generation(generation));
-                self.store.put_json(&key, &marker(MarkerState::Loading), precondition).await.map_err(of_store)?
-            }
-        };
-        let inputs = [
-            table.name.as_str(),
-            manifest.partition.as_str(),
-            manifest.digest.as_str(),
-            load_id(manifest),
-            &generation.to_string(),
-        ];
-        self.replace(&name, table, manifest, &Purpose::new("load", &inputs)).await?;
-        // Whoever loads another upload meanwhile has changed the marker; raw then holds one of the two, and nobody knows
-        // which. Pins find out, and the next load of the partition mends it.
-        let precondition = Precondition::Generation(generation);
-        self.store.put_json(&key, &marker(MarkerState::Loaded), precondition).await.map_err(of_store)?;
-        Ok(())
-    }
-
-    /// The table in raw, made or widened where that is needed. Returns when it was made.
-    async fn raw_table(&self, name: &TableName, table: &Table) -> Result<String, Error> {
-        let wanted = raw_fields(&table.columns);
-        if let Some(found) = self.table(name).await? {
-            let layout = Layout::of(table);
-            let how = match difference(&found.schema.fields, &wanted) {
-                _ if !found.layout.is_like(&layout) => "it is partitioned or clustered otherwise".to_owned(),
-                Difference::Other(how) => how,
-                Difference::None => {
-                    self.describe(name, table, &found, &wanted).await?;
-                    return Ok(found.creation_time);
-                }
-                Difference::Lacks(fields) => {
-                    self.widen(name, &fields, None).await?;
-                    return Ok(found.creation_time);
-                }
-            };
-            if found.labels.get("pipeline") != Some(&label(self.pipeline.as_str())) {
-                return Err(Error::rejected(format!(
-                    "table {name} is not as pipeline.yaml says ({how}), and this pipeline did not make it; move it away"
-                )));
-            }
-            // Raw is a projection of the lake. What does not fit any more is loaded again; pins do not depend on it.
-            tracing::warn!(table = %name, how, "a table of raw does not fit its contract and is made anew");
-            self.drop_table(name).await?;
-        }
-        let made = self.make_raw_table(name, table, &wanted).await;
-        match made {
-            Err(Error::Conflict { .. }) => {
-                // Another load made it first.
-                let found = self.table(name).await?;
-                found.map(|table| table.creation_time).ok_or_else(|| {
-                    Error::internal(format!("table {name} is there and is not; load the partition again"))
-                })
-            }
-            other => other.map(|table| table.creation_time),
-        }
-    }
-
-    /// Brings what is said of a table and its columns up to date.
-    async fn describe(
-        &self,
-        name: &TableName,
-        table: &Table,
-        found: &tables::Table,
-        wanted: &[Field],
-    ) -> Result<(), Error> {
-        if found.description == table.description && same_descriptions(&found.schema.fields, wanted) {
-            return Ok(());
-        }
-        let change = json!({"description": table.description, "schema": {"fields": wanted}});
-        self.change_table(name, &change).await
-    }
-
-    async fn make_raw_table(&self, name: &TableName, table: &Table, fields: &[Field]) -> Result<tables::Table, Error> {
-        let mut resource = json!(Layout::of(table));
-        resource["schema"] = json!({"fields": fields});
-        resource["labels"] = json!({"pipeline": label(self.pipeline.as_str())});
-        if let Some(description) = &table.description {
-            resource["description"] = description.as_str().into();
-        }
-        // "Must filter" is meant for people who query raw.
-        if table.raw.require_partition_filter
-            && (resource.get("timePartitioning").is_some() || resource.get("rangePartitioning").is_some())
-        {
-            resource["requirePartitionFilter"] = true.into();
-        }
-        self.make_table(name, resource).await
-    }
-
-    /// Adds columns that may be NULL.
-    pub(super) async fn widen(&self, name: &TableName, fields: &[Field], slot: Option<&Slot>) -> Result<(), Error> {
-        let added: Vec<String> = fields
-            .iter()
-            .map(|field| {
-                let described =
-                    field.description.as_deref().map(|text| format!(" OPTIONS(description={})", literal(text)));
-                format!(
-                    "ADD COLUMN IF NOT EXISTS `{}` {}{}",
-                    field.name,
-                    field.sql_type(),
-                    described.unwrap_or_default()
-                )
-            })
-            .collect();
-        let sql = format!("ALTER TABLE {} {}", self.sql(name), added.join(", "));
-        let what = format!("adding columns to table {name}");
-        self.define(&Purpose::once("widen"), slot, &sql, &what).await.map(drop)
-    }
-
-    /// Replaces the partition's rows in a table of the contract's columns.
-    async fn replace(
-        &self,
-        name: &TableName,
-        table: &Table,
-        manifest: &Manifest,
-        purpose: &Purpose,
-    ) -> Result<(), Error> {
-        let part = Part::of(table, &manifest.partition);
-        let what = format!("loading partition {} of table {}", manifest.partition, table.name);
-        let start = start_of(table, &manifest.partition)?;
-        let delete = format!(
-            "DELETE FROM {} WHERE {}",
-            self.sql(name),
-            part.condition(table, &manifest.partition, start.as_deref())
-        );
-        if manifest.objects.is_empty() {
-            self.change(purpose, None, &[delete], &what).await?;
-            return Ok(());
-        }
-        let target = match &part {
-            Part::Whole => Some(name.table.clone()),
-            Part::Partition(decorator) => Some(format!("{}${decorator}", name.table)),
-            Part::Rows => None,
-        };
-        match target {
-            Some(target) if is_direct(table, manifest) => {
-                let target = TableName::new(&name.dataset, target);
-                let whole = (part == Part::Whole).then_some(table);
-                let load = self.load_job(&target, raw_fields(&table.columns), &[manifest], "WRITE_TRUNCATE", whole);
-                self.load_rows(purpose, None, load, &[manifest], &what).await
-            }
-            _ => {
-                let (staging, insert) = self.staged(name, table, manifest, purpose, None, &what).await?;
-                self.change(&purpose.part("replace", &[]), None, &[delete, insert], &what).await?;
-                self.drop_table(&staging).await
-            }
-        }
-    }
-
     /// Adds the rows of manifests to a table of the contract's columns that only this attempt writes.
     pub(super) async fn append(
         &self,
@@ -273,7 +75,7 @@ impl BigQuery {
         for manifest in other {
             let purpose = purpose.part("append", &[manifest.digest.as_str(), load_id(manifest)]);
             let (staging, insert) = self.staged(name, table, manifest, &purpose, Some(slot), &what).await?;
-            self.change(&purpose.part("insert", &[]), Some(slot), &[insert], &what).await?;
+            self.execute(&purpose.part("insert", &[]), Some(slot), &[insert], &what).await?;
             self.drop_table(&staging).await?;
         }
         Ok(())
@@ -281,7 +83,7 @@ impl BigQuery {
 
     /// Loads a manifest's objects into a staging table. Returns it, and the statement that inserts its rows into the
     /// table of the contract's columns.
-    async fn staged(
+    pub(super) async fn staged(
         &self,
         name: &TableName,
         table: &Table,
@@ -339,7 +141,7 @@ impl BigQuery {
 
     /// The configuration of a load job of objects of the lake. With `whole`, a table that is truncated as a whole: its layout
     /// and descriptions have to be said again. Otherwise they are not the load's business.
-    fn load_job(
+    pub(super) fn load_job(
         &self,
         target: &TableName,
         fields: Vec<Field>,
@@ -367,7 +169,7 @@ impl BigQuery {
     }
 
     /// Runs a load job, and counts the rows: an object that was cut short after its check is noticed here.
-    async fn load_rows(
+    pub(super) async fn load_rows(
         &self,
         purpose: &Purpose,
         slot: Option<&Slot>,
@@ -387,7 +189,7 @@ impl BigQuery {
 
     /// Compares the objects with what the manifest says of them. Cloud Storage never changes an object: any other content
     /// is another generation; so nothing has to be read.
-    async fn verify(&self, manifest: &Manifest) -> Result<(), Error> {
+    pub(super) async fn verify(&self, manifest: &Manifest) -> Result<(), Error> {
         let checks = manifest.objects.iter().map(|object| async move {
             let damaged = |how: &str| lake::damaged(manifest, &object.key, how);
             match self.store.head(&object.key).await {
@@ -411,16 +213,6 @@ fn undescribed(field: Field) -> Field {
     Field { description: None, fields, ..field }
 }
 
-/// Whether the columns, in whatever order, are described alike.
-fn same_descriptions(found: &[Field], wanted: &[Field]) -> bool {
-    wanted.iter().all(|field| {
-        let there = found.iter().find(|there| there.name.eq_ignore_ascii_case(&field.name));
-        there.is_some_and(|there| {
-            there.description == field.description && same_descriptions(&there.fields, &field.fields)
-        })
-    })
-}
-
 /// What one load job can take each.
 fn groups<'list, 'manifest>(manifests: &'list [&'manifest Manifest]) -> Vec<&'list [&'manifest Manifest]> {
     let mut groups = Vec::new();
@@ -439,15 +231,62 @@ fn groups<'list, 'manifest>(manifests: &'list [&'manifest Manifest]) -> Vec<&'li
     groups
 }
 
-fn of_store(error: store::Error) -> Error {
+pub(super) fn of_store(error: store::Error) -> Error {
     match error {
-        store::Error::Conflict { key } => Error::Conflict {
-            what: format!("what {key} stands for"),
-            next: "another load was faster; load the partition again".to_owned(),
-        },
         store::Error::Unavailable { .. } => {
             Error::Unavailable { what: "a call of the store".to_owned(), source: Box::new(error) }
         }
         other => Error::Internal { what: "the store is not as it should be".to_owned(), source: Some(Box::new(other)) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wap::{Digest, Identifier, LAKE_VERSION, ManifestObject};
+
+    use super::*;
+
+    fn manifest(objects: usize) -> Manifest {
+        let object = ManifestObject {
+            key: "lake/t/part-0.parquet".to_owned(),
+            generation: 1,
+            rows: 1,
+            bytes: 1,
+            checksum: Digest::of("object"),
+        };
+        Manifest {
+            version: LAKE_VERSION,
+            table: Identifier::new("t").unwrap(),
+            partition: PartitionKey::all(),
+            window: None,
+            digest: Digest::of("rows"),
+            contract: Digest::of("contract"),
+            load: None,
+            rows: 1,
+            bytes: 1,
+            columns: Vec::new(),
+            objects: vec![object; objects],
+            sums: std::collections::BTreeMap::new(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_job_gets_what_it_can_take(sizes in prop::collection::vec(0_usize..6_000, 0..12), many in any::<bool>()) {
+            let mut manifests: Vec<Manifest> = sizes.into_iter().map(manifest).collect();
+            if many {
+                manifests.extend(std::iter::repeat_n(manifest(1), 9_000));
+            }
+            let manifests: Vec<&Manifest> = manifests.iter().collect();
+            let groups = groups(&manifests);
+            prop_assert_eq!(groups.iter().map(|group| group.len()).sum::<usize>(), manifests.len());
+            for group in groups {
+                let objects: usize = group.iter().map(|manifest| manifest.objects.len()).sum();
+                prop_assert!(!group.is_empty() && group.len() <= PARTITIONS_OF_A_JOB);
+                prop_assert!(objects <= OBJECTS_OF_A_JOB);
+            }
+        }
     }
 }

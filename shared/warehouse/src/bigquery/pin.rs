@@ -8,12 +8,12 @@ use wap::{LOAD_COLUMN, Manifest, PARTITION_COLUMN, Slot};
 
 use super::jobs::Purpose;
 use super::layout::Layout;
-use super::load::load_id;
+use super::load::{PARTITIONS_OF_A_JOB, load_id};
 use super::names::{CHANGES, RAW, literal};
 use super::schema::{Difference, Field, difference, raw_fields};
 use super::tables::TableName;
 use super::{BigQuery, all};
-use crate::{Error, Pin, Place};
+use crate::{Error, Pin};
 
 /// The table of admitted partitions, in schema `raw` of the slot.
 const PARTITIONS: &str = "bgp_partitions";
@@ -28,7 +28,7 @@ const ROWS_OF_A_STATEMENT: usize = 4_000;
 type Found = BTreeMap<Option<String>, BTreeMap<Option<String>, u64>>;
 
 impl BigQuery {
-    /// Fills the schemas `raw` and `changes` of a slot, and makes the views that wait for them.
+    /// Fills the schemas `raw` and `changes` of a slot, and makes the views of its layers, which read them.
     pub(super) async fn pin_all(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error> {
         self.settle(slot).await?;
         // Jobs of an earlier try worked on tables that are dropped now; none of them is to be found.
@@ -36,7 +36,7 @@ impl BigQuery {
         let tables = pins.iter().map(|pin| self.pin_table(slot, pin, &purpose));
         all(CONCURRENT_TABLES, tables).await?;
         self.pin_partitions(slot, pins, &purpose).await?;
-        self.carry_waiting_views(slot).await
+        self.carry_views(slot).await
     }
 
     async fn pin_table(&self, slot: &Slot, pin: &Pin, purpose: &Purpose) -> Result<(), Error> {
@@ -109,19 +109,20 @@ impl BigQuery {
             return Ok(false);
         }
         let there: Vec<&Option<String>> = wrong.iter().filter(|partition| found.contains_key(*partition)).collect();
-        if !there.is_empty() {
-            let keys: Vec<String> = there.iter().filter_map(|key| key.as_deref()).map(literal).collect();
+        for (place, group) in there.chunks(PARTITIONS_OF_A_JOB).enumerate() {
+            tracing::info!(table = %name, partitions = group.len(), "raw holds other partitions than were admitted");
+            let keys: Vec<String> = group.iter().filter_map(|key| key.as_deref()).map(literal).collect();
             let mut conditions = Vec::new();
             if !keys.is_empty() {
                 conditions.push(format!("`{PARTITION_COLUMN}` IN ({})", keys.join(", ")));
             }
-            if there.iter().any(|key| key.is_none()) {
+            if group.iter().any(|key| key.is_none()) {
                 conditions.push(format!("`{PARTITION_COLUMN}` IS NULL"));
             }
-            tracing::info!(table = %name, partitions = there.len(), "raw holds other partitions than were admitted");
             let delete = format!("DELETE FROM {} WHERE {}", self.sql(name), conditions.join(" OR "));
             let what = format!("removing from {name} what was not admitted");
-            self.change(&purpose.part("remove", &[]), Some(slot), &[delete], &what).await?;
+            let purpose = purpose.part("remove", &[&place.to_string()]);
+            self.execute(&purpose, Some(slot), &[delete], &what).await?;
         }
         let missing: Vec<&Manifest> = pin
             .partitions
@@ -139,7 +140,7 @@ impl BigQuery {
             "SELECT `{PARTITION_COLUMN}`, `{LOAD_COLUMN}`, COUNT(*) AS number_of_rows FROM {} GROUP BY 1, 2",
             self.sql(name)
         );
-        let rows = self.read_rows(&Place::Slot(slot.clone()), &sql, usize::MAX).await?.rows;
+        let rows = self.read_own(slot, &sql).await?;
         let mut found = Found::new();
         for row in rows {
             let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -186,7 +187,7 @@ impl BigQuery {
             let insert =
                 format!("INSERT INTO {} ({}) VALUES {}", self.sql(&name), columns.join(", "), group.join(", "));
             let purpose = purpose.part("partitions", &[&place.to_string()]);
-            self.change(&purpose, Some(slot), &[insert], &format!("filling {name}")).await?;
+            self.execute(&purpose, Some(slot), &[insert], &format!("filling {name}")).await?;
         }
         Ok(())
     }

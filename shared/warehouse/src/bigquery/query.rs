@@ -1,10 +1,11 @@
 //! Queries: estimated, run as a job, and read by pages.
 
 use serde::Deserialize;
+use serde_json::Value;
 use wap::{Digest, Slot};
 
 use super::BigQuery;
-use super::jobs::{Purpose, query};
+use super::jobs::Purpose;
 use super::names::DEPLOYMENT;
 use super::rows::Digester;
 use super::schema::{Field, Schema};
@@ -34,20 +35,32 @@ struct Row {
 
 #[derive(Debug, Deserialize)]
 struct Cell {
-    v: serde_json::Value,
+    v: Value,
 }
 
 impl BigQuery {
     /// The rows of a query, at most `limit`.
     pub(super) async fn read_rows(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
         self.check_place(place).await?;
-        let slot = slot_of(place);
+        let what = what_of("querying", place);
+        let bytes = self.check_select(sql, &what).await?;
+        self.rows(slot_of(place), sql, bytes, limit, &what).await
+    }
+
+    /// All rows of a query of this project's own.
+    pub(super) async fn read_own(&self, slot: &Slot, sql: &str) -> Result<Vec<Vec<Value>>, Error> {
+        let what = format!("inspecting slot {slot}");
+        let bytes = self.estimate(sql).await.map_err(|error| error.context(&what))?.bytes;
+        Ok(self.rows(Some(slot), sql, bytes, usize::MAX, &what).await?.rows)
+    }
+
+    async fn rows(&self, slot: Option<&Slot>, sql: &str, bytes: u64, limit: usize, what: &str) -> Result<Rows, Error> {
         let mut rows = Vec::new();
         let mut columns = Vec::new();
         let mut is_cut = false;
         // One more than is wanted tells whether there are more.
         let most = limit.saturating_add(1);
-        self.pages(slot, sql, "querying", most, |fields, page| {
+        self.pages(slot, sql, bytes, what, most, |fields, page| {
             if columns.is_empty() {
                 columns = fields.iter().map(|field| field.name.clone()).collect();
             }
@@ -68,8 +81,10 @@ impl BigQuery {
     /// The digest of all rows of a query, with one page in memory.
     pub(super) async fn digest_rows(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
         self.check_place(place).await?;
+        let what = what_of("digesting", place);
+        let bytes = self.check_select(sql, &what).await?;
         let mut digester = None;
-        self.pages(slot_of(place), sql, "digesting", usize::MAX, |fields, page| {
+        self.pages(slot_of(place), sql, bytes, &what, usize::MAX, |fields, page| {
             if digester.is_none() {
                 digester = Some(Digester::new(fields)?);
             }
@@ -84,20 +99,12 @@ impl BigQuery {
         &self,
         slot: Option<&Slot>,
         sql: &str,
+        bytes: u64,
         what: &str,
         most: usize,
-        mut each: impl FnMut(&[Field], Vec<Vec<serde_json::Value>>) -> Result<(), Error> + Send,
+        mut each: impl FnMut(&[Field], Vec<Vec<Value>>) -> Result<(), Error> + Send,
     ) -> Result<(), Error> {
-        let what = slot.map_or_else(|| format!("{what} what is published"), |slot| format!("{what} slot {slot}"));
-        let estimate = self.estimate(sql).await.map_err(|error| error.context(&what))?;
-        if estimate.statement_type != "SELECT" {
-            return Err(Error::rejected(format!(
-                "{what} takes one SELECT, and this is {}: nothing may be changed here",
-                if estimate.statement_type.is_empty() { "something else" } else { &estimate.statement_type }
-            )));
-        }
-        let limit = self.afford(estimate.bytes, &what)?;
-        let job = self.run(&Purpose::once("query"), slot, query(sql, limit), &what).await?;
+        let job = self.execute_estimated(&Purpose::once("query"), slot, sql, bytes, what).await?;
         let path = format!("/queries/{}", job.reference.job_id);
         let size = PAGE_ROWS.min(most).to_string();
         let mut page: Option<String> = None;
@@ -112,7 +119,7 @@ impl BigQuery {
             if let Some(token) = &page {
                 options.push(("pageToken", token));
             }
-            let found: Option<Page> = self.rest.get(&path, &options).await.map_err(|error| error.context(&what))?;
+            let found: Option<Page> = self.rest.get(&path, &options).await.map_err(|error| error.context(what))?;
             let Some(found) = found.filter(|found| found.job_complete) else {
                 return Err(Error::internal(format!("the answer was gone while {what}; run the step again")));
             };
@@ -123,6 +130,19 @@ impl BigQuery {
             if page.is_none() || seen >= most {
                 return Ok(());
             }
+        }
+    }
+
+    /// Refuses what is no query: it would run with rights that only this project's own statements should have. Returns
+    /// the bytes that it will read.
+    async fn check_select(&self, sql: &str, what: &str) -> Result<u64, Error> {
+        let estimate = self.estimate(sql).await.map_err(|error| error.context(what))?;
+        match estimate.statement_type.as_str() {
+            "SELECT" => Ok(estimate.bytes),
+            other => Err(Error::rejected(format!(
+                "{what} takes one SELECT, and this is {}: nothing may be changed here",
+                if other.is_empty() { "something else" } else { other }
+            ))),
         }
     }
 
@@ -137,6 +157,13 @@ impl BigQuery {
                 next: "run `bgp run daily` first".to_owned(),
             }),
         }
+    }
+}
+
+fn what_of(action: &str, place: &Place) -> String {
+    match place {
+        Place::Live => format!("{action} what is published"),
+        Place::Slot(slot) => format!("{action} slot {slot}"),
     }
 }
 

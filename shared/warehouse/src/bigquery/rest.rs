@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use crate::Error;
 
 /// No call takes longer: what takes long is a job, and is asked for again and again.
-const CALL_PATIENCE: Duration = Duration::from_secs(60);
+const CALL_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Calls of one project.
 #[derive(Clone)]

@@ -11,7 +11,7 @@
 //! | record, repeated | structs, lists | RECORD, REPEATED | the same, field by field |
 //!
 //! Where every column is loaded as it is in raw, one load job replaces a partition. Otherwise rows go through a staging
-//! table ([`load`](super::load)).
+//! table.
 
 use pipeline::{Column, ColumnType, Mode, Rounding};
 use serde::{Deserialize, Deserializer, Serialize};

@@ -10,7 +10,7 @@ use super::jobs::Purpose;
 use super::names::{CHANGES, DEPLOYMENT, LIVE, RAW, carried, literal, slot_named};
 use super::tables::TableName;
 use super::{BigQuery, CONCURRENT_CALLS, all};
-use crate::{Error, Place, Publication};
+use crate::{Error, Publication};
 
 /// A table or view of a slot.
 #[derive(Debug, Clone)]
@@ -59,32 +59,25 @@ impl BigQuery {
         // Each try starts with new datasets, and with new jobs.
         let purpose = Purpose::once("create");
         let relations = self.carried_relations(from).await?;
+        // Views read the pin, directly or not, and wait for it.
         let tables = relations.iter().filter(|relation| !relation.is_view()).map(|relation| {
             let target = TableName::new(self.names.dataset(slot, &relation.schema), &relation.name.table);
             let purpose = &purpose;
             async move { self.copy_table(&relation.name, &target, purpose, slot).await }
         });
-        all(CONCURRENT_CALLS, tables).await?;
-        // Those that read the pin have to wait for it.
-        self.carry_views(slot, from).await
+        all(CONCURRENT_CALLS, tables).await.map(drop)
     }
 
-    /// Makes the views that could not be made before the slot was pinned.
-    pub(super) async fn carry_waiting_views(&self, slot: &Slot) -> Result<(), Error> {
+    /// Makes each view of the slot that this one was made from over the slot's own relations.
+    ///
+    /// In rounds: what reads a view that is not there yet is refused and waits for the next one. What is left when a
+    /// round makes nothing reads what a model made that the project has no more; dbt builds such a model anew or drops it.
+    pub(super) async fn carry_views(&self, slot: &Slot) -> Result<(), Error> {
         let Some(from) = self.made_from(slot).await? else { return Ok(()) };
         let Some(from) = slot_named(&from) else {
             return Err(Error::internal(format!("{from} is no name of a slot; correct the label of slot {slot}")));
         };
-        self.carry_views(slot, &from).await
-    }
-
-    /// Makes each view of `from` that `slot` does not have yet, over the slot's own relations.
-    ///
-    /// In rounds: what reads a view that is not there yet is refused and waits for the next one. What is left when a
-    /// round makes nothing reads something that the slot does not have: the pin, before it is made, or what a model made
-    /// that the project has no more. dbt builds such a model anew or drops it.
-    async fn carry_views(&self, slot: &Slot, from: &Slot) -> Result<(), Error> {
-        let mut waiting = self.waiting_views(slot, from).await?;
+        let mut waiting = self.waiting_views(slot, &from).await?;
         let purpose = Purpose::once("views");
         for round in 0.. {
             let made = waiting.iter().enumerate().map(|(place, view)| {
@@ -101,6 +94,9 @@ impl BigQuery {
             });
             let left: Vec<WaitingView> = all(CONCURRENT_CALLS, made).await?.into_iter().flatten().collect();
             if left.is_empty() || left.len() == waiting.len() {
+                for view in left {
+                    tracing::warn!(view = %view.name, "a view reads what the slot does not have, and is left out");
+                }
                 break;
             }
             waiting = left;
@@ -158,9 +154,9 @@ impl BigQuery {
             })
             .collect();
         let sql = format!("SELECT * FROM ({})", of_each.join(" UNION ALL "));
-        let found = self.read_rows(&Place::Slot(slot.clone()), &sql, usize::MAX).await?;
+        let found = self.read_own(slot, &sql).await?;
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let relations = found.rows.iter().map(|row| Relation {
+        let relations = found.iter().map(|row| Relation {
             schema: text(&row[0]),
             name: TableName::new(self.names.dataset(slot, &text(&row[0])), text(&row[1])),
             kind: text(&row[2]),

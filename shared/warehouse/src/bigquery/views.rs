@@ -28,7 +28,7 @@ const DEFINITION_LABEL: &str = "definition";
 const ROUNDS: usize = 20;
 
 /// How long to wait for the authorisation of a slot's datasets to be known everywhere.
-const PROBE_PATIENCE: Duration = Duration::from_secs(180);
+const PROBE_PATIENCE: Duration = Duration::from_mins(3);
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A view as it shall be.
@@ -252,7 +252,16 @@ impl BigQuery {
             "query": sql, "useLegacySql": false, "location": &*self.location, "timeoutMs": 30_000, "useQueryCache": false,
             "labels": {"pipeline": label(self.pipeline.as_str()), "step": "probe"},
         });
-        rest.post::<Value>("/queries", &body).await.map(drop)
+        let answer: Value = rest.post("/queries", &body).await?;
+        if answer["jobComplete"] == true {
+            return Ok(());
+        }
+        Err(CallError::Answer {
+            status: 504,
+            reason: None,
+            message: "the probe took longer than a query without rows may".to_owned(),
+            retry_after: None,
+        })
     }
 
     /// The slots that views show.

@@ -112,6 +112,25 @@ async fn a_repeated_append_finds_its_jobs() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_loads_of_one_upload_are_one_job() {
+    let Some(emulated) = fresh().await else { return };
+    let table = table("");
+    let manifest = emulated.extract(&table, &key("2025-08-01"), &rows(3, "x")).await;
+    let loads = (0..4).map(|_| {
+        let (warehouse, table, manifest) = (emulated.warehouse.clone(), table.clone(), manifest.clone());
+        tokio::spawn(async move { warehouse.load(&table, &manifest).await })
+    });
+    for load in loads.collect::<Vec<_>>() {
+        load.await.unwrap().unwrap();
+    }
+    assert_eq!(emulated.count("raw", "things", "TRUE").await, 3);
+    let jobs: Value = emulated.warehouse.rest.get("/jobs", &[]).await.unwrap().unwrap();
+    let jobs = jobs["jobs"].as_array().unwrap();
+    let is_load = |job: &&Value| job["jobReference"]["jobId"].as_str().is_some_and(|id| id.starts_with("bgp_load_"));
+    assert_eq!(jobs.iter().filter(is_load).count(), 1);
+}
+
 #[tokio::test]
 async fn an_interrupted_load_is_continued() {
     let Some(emulated) = fresh().await else { return };

@@ -80,6 +80,8 @@ struct Overtaken<'a> {
     /// At which of the readings the newer publisher comes.
     at: usize,
     asked: AtomicUsize,
+    /// What views showed at each reading after that.
+    shown: Mutex<Vec<Vec<String>>>,
 }
 
 #[async_trait]
@@ -94,6 +96,8 @@ impl Desired for Overtaken<'_> {
             self.emulated.warehouse.converge(&Record(self.new, "d")).await.unwrap();
             return Record(self.old, "d").desired().await;
         }
+        let shown = self.emulated.warehouse.published().await.unwrap();
+        self.shown.lock().unwrap().push(shown);
         Record(self.new, "d").desired().await
     }
 }
@@ -103,14 +107,24 @@ async fn a_publisher_who_is_late_changes_nothing() {
     let Some(emulated) = fresh().await else { return };
     let (first, second, third) =
         (sealed(&emulated, 1, "a", 1).await, sealed(&emulated, 2, "b", 2).await, sealed(&emulated, 3, "c", 3).await);
-    // The first reading is before the etags are read, the second after.
-    for at in 0..2 {
+    // The first reading is before the etags of views are read, the second after, the third after that of the dataset.
+    for at in 0..3 {
         emulated.warehouse.converge(&Record(&first, "d")).await.unwrap();
-        let late = Overtaken { emulated: &emulated, old: &second, new: &third, at, asked: AtomicUsize::new(0) };
+        let late = Overtaken {
+            emulated: &emulated,
+            old: &second,
+            new: &third,
+            at,
+            asked: AtomicUsize::new(0),
+            shown: Mutex::default(),
+        };
         let converged = emulated.warehouse.converge(&late).await.unwrap();
         assert_eq!(converged.slot, third, "at reading {at}");
         assert_eq!(emulated.warehouse.published().await.unwrap(), [third.name()], "at reading {at}");
         assert_eq!(emulated.count("live", "one", "TRUE").await, 3);
+        // Not even for a moment did a view go back.
+        let shown = late.shown.lock().unwrap();
+        assert!(!shown.is_empty() && shown.iter().all(|slots| *slots == [third.name()]), "at reading {at}: {shown:?}");
     }
 }
 
