@@ -1,5 +1,8 @@
 //! The emulated cloud: the same workflow through BigQuery and Cloud Storage ends in the same tables as on DuckDB.
 
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+#![expect(clippy::explicit_write, reason = "eprintln! is kept back when a test passes")]
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -85,27 +85,34 @@ impl Folder {
         let unavailable = |source| Error::Unavailable { action: "writing", key: key.to_owned(), source };
         let folder = path.parent().unwrap_or(&self.root).to_path_buf();
         create_folders(&self.root, &folder).map_err(unavailable)?;
-        let _lock = self.lock(key)?;
-        let before = generation_of(&path).map_err(unavailable)?;
-        check(key, before, precondition)?;
         let file = File::options().write(true).open(temporary).map_err(unavailable)?;
-        let now = nanoseconds(SystemTime::now());
-        let generation = before.map_or(now, |before| now.max(before + 1));
-        file.set_modified(UNIX_EPOCH + Duration::from_nanos(generation)).map_err(unavailable)?;
-        if durability == Durability::Durable {
-            file.sync_all().map_err(unavailable)?;
-        }
+        let mut generation = nanoseconds(SystemTime::now());
+        let number = |generation| file.set_modified(UNIX_EPOCH + Duration::from_nanos(generation));
+        number(generation).map_err(unavailable)?;
+        let sync = || if durability == Durability::Durable { file.sync_all() } else { Ok(()) };
+        sync().map_err(unavailable)?;
         let bytes = file.metadata().map_err(unavailable)?.len();
-        fs::rename(temporary, &path).map_err(unavailable)?;
+        {
+            // Nothing slow happens under the lock: a process that is stopped while it holds it keeps out all others.
+            let _lock = self.lock(key)?;
+            let before = generation_of(&path).map_err(unavailable)?;
+            check(key, before, precondition)?;
+            if before >= Some(generation) {
+                generation = before.map_or(generation, |before| before + 1);
+                number(generation).and_then(|()| sync()).map_err(unavailable)?;
+            }
+            fs::rename(temporary, &path).map_err(unavailable)?;
+            if generation_of(&path).map_err(unavailable)? != Some(generation) {
+                return Err(Error::Rejected {
+                    key: key.to_owned(),
+                    reason:
+                        "the file system does not keep modification times to the nanosecond; use another: --home DIR"
+                            .to_owned(),
+                });
+            }
+        }
         if durability == Durability::Durable {
             sync_folder(&folder).map_err(unavailable)?;
-        }
-        if generation_of(&path).map_err(unavailable)? != Some(generation) {
-            return Err(Error::Rejected {
-                key: key.to_owned(),
-                reason: "the file system does not keep modification times to the nanosecond; use another: --home DIR"
-                    .to_owned(),
-            });
         }
         Ok(ObjectMeta { key: key.to_owned(), generation, bytes, age: Duration::ZERO })
     }
