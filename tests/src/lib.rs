@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -55,6 +56,11 @@ pub fn python() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "tests look where ./bgp looks")]
     let python = std::env::var_os("BGP_PYTHON").map(PathBuf::from);
     python.unwrap_or_else(|| cache().join("dbt-env/bin/python"))
+}
+
+/// Says that a test did not run. Written past the test runner, which keeps to itself what a test that passes prints.
+pub fn did_not_run(test: &str, reason: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{test}: did not run, because {reason}");
 }
 
 /// What a command printed and how it ended.

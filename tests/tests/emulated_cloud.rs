@@ -1,14 +1,12 @@
 //! The emulated cloud: the same workflow through BigQuery and Cloud Storage ends in the same tables as on DuckDB.
 
 #![expect(clippy::unwrap_used, reason = "this is a test")]
-#![expect(clippy::explicit_write, reason = "eprintln! is kept back when a test passes")]
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use end_to_end::{Sandbox, cache, replaced};
+use end_to_end::{Sandbox, cache, did_not_run, replaced};
 use serde_json::Value;
 
 /// The program that was built with Google's clients, where the emulators are there too.
@@ -21,8 +19,7 @@ fn cloud_program() -> Option<PathBuf> {
         Some(_) if !environment.exists() => format!("{} is not there; ./bgp test makes it", environment.display()),
         Some(_) => return program,
     };
-    // Not `println!`, which a test that passes keeps to itself.
-    writeln!(std::io::stderr(), "emulated cloud: did not run, because {reason}").unwrap();
+    did_not_run("emulated cloud", reason);
     None
 }
 

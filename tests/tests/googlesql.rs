@@ -1,18 +1,15 @@
 //! The models on BigQuery: built on GoogleSQL's own reference evaluator, they must have the rows that DuckDB gave them.
 
-use std::io::Write;
 use std::process::Command;
 
-use end_to_end::{Sandbox, cache, repository};
+use end_to_end::{Sandbox, cache, did_not_run, repository};
 
 #[test]
 fn bigquery_builds_the_tables_that_duckdb_built() {
     let environment = cache().join("googlesql-env");
     if !environment.join(".requirements").exists() {
         let reason = format!("{} is not there or not complete; ./bgp test makes it", environment.display());
-        // Not `println!`, which a test that passes keeps to itself.
-        writeln!(std::io::stderr(), "googlesql: did not run, because {reason}").unwrap();
-        return;
+        return did_not_run("googlesql", reason);
     }
     let sandbox = Sandbox::retail();
     sandbox.run(&["backfill", "--from", "2025-08-01", "--to", "2025-08-02", "--cycle-per", "all"]).ok();

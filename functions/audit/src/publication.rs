@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use service::{Platform, Problem, ProjectPlan};
 use wap::{Attempt, Deployment, Identifier, PartitionKey};
-use warehouse::{DeploymentRow, Publication, PublishedColumn, PublishedView};
-
-/// The view that every cycle has.
-const DEPLOYMENT: &str = "deployment";
+use warehouse::{DEPLOYMENT, DeploymentRow, Publication, PublishedColumn, PublishedView};
 
 /// Builds the publication from the project's manifest and the columns that the tables have.
 pub(crate) async fn build(

@@ -20,7 +20,6 @@ use pipeline::Table;
 use wap::{LOAD_COLUMN, PARTITION_COLUMN, PARTITION_START_COLUMN, PartitionKey};
 
 use crate::Error;
-use crate::selection::window;
 
 /// The width of an index into the dictionary. Zero would do for one value, but readers are not agreed about it.
 const INDEX_BITS: u8 = 1;
@@ -42,11 +41,9 @@ struct Value {
 
 /// The columns of the objects that the upload `load` makes of a partition.
 pub(crate) fn own_columns(table: &Table, partition: &PartitionKey, load: &str) -> Result<[OwnColumn; 3], Error> {
-    let start = window(table, partition)?.map(|window| {
-        let shown = table.calendar.time_zone.to_datetime(window.start);
-        // As if those clocks were in UTC, because a DATETIME has no zone.
-        TimeZone::UTC.to_timestamp(shown).map(Timestamp::as_microsecond)
-    });
+    // As if those clocks were in UTC, because a DATETIME has no zone.
+    let in_utc = |shown| TimeZone::UTC.to_timestamp(shown).map(Timestamp::as_microsecond);
+    let start = table.calendar.local_start(partition)?.map(in_utc);
     let start = start.transpose().map_err(Error::internal("the partition's first moment has no date"))?;
     let column = |name, data_type, value| OwnColumn { field: Arc::new(Field::new(name, data_type, true)), value };
     Ok([

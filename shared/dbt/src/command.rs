@@ -30,8 +30,10 @@ pub struct BigqueryPlace {
     /// The location of the datasets, such as `northamerica-northeast1` or `US`.
     pub location: String,
     /// The schema of each relation-making node, by id: [`Project::schemas`](crate::Project::schemas).
+    #[serde(skip)]
     pub schemas: BTreeMap<String, Identifier>,
     /// What stands before a schema's name in the name of its dataset; `raw` and `changes` have one too.
+    #[serde(skip)]
     pub dataset_prefix: String,
     /// Labels of every job, so that a bill can be read by cycle. Each job also says which `model` it is for.
     pub labels: BTreeMap<String, String>,

@@ -179,7 +179,7 @@ class Worker:
         slot: dbt needs twenty times as long to come to the same query again."""
         if vars or self.settings["target"] != "duckdb":
             return self.test_by_dbt(place, tests, vars)
-        # Names of schemas are the project's, so this forgets something only when another project is at work.
+        # A query holds the names of schemas, which are the project's and the same in every slot.
         known = self.test_queries.setdefault(json.dumps(place["schemas"], sort_keys=True), {})
         results = self.test_directly(place, {test: known[test] for test in tests if test in known})
         others = [test for test in tests if test not in results]

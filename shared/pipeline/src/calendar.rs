@@ -154,6 +154,14 @@ impl Calendar {
         }
     }
 
+    /// What the pipeline's clocks show when the partition begins; nothing for `all`.
+    pub fn local_start(&self, partition: &PartitionKey) -> Result<Option<DateTime>, Error> {
+        if *partition == PartitionKey::all() {
+            return Ok(None);
+        }
+        Ok(Some(self.time_zone.to_datetime(self.window(partition)?.start)))
+    }
+
     /// Reads a partition as a person wrote it. Refuses what this calendar does not have, saying what it has.
     pub fn parse(&self, text: &str) -> Result<PartitionKey, Error> {
         let partition = PartitionKey::new(text).map_err(|_| {

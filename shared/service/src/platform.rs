@@ -15,7 +15,7 @@ use store::ObjectStore;
 use wap::{Identifier, Slot};
 use warehouse::{Step, Warehouse};
 
-use crate::backends::{Backends, UNLAYERED};
+use crate::backends::{Backends, Local, UNLAYERED};
 use crate::{Config, Kind, Problem};
 
 /// How often a source's file is changed anew because somebody else was faster.
@@ -33,7 +33,7 @@ pub struct Platform {
     events: Arc<dyn EventSink>,
     /// The folder for files of this machine, such as those that are being written.
     pub home: Arc<Path>,
-    backends: Arc<Backends>,
+    local: Arc<dyn Local>,
 }
 
 impl Platform {
@@ -54,15 +54,15 @@ impl Platform {
         settings.layers = pipeline.dbt.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
         settings.vars = pipeline.dbt.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         settings.run_vars = pipeline.dbt.per_run_vars.iter().cloned().collect();
-        settings.environment.clone_from(&backends.dbt_environment);
+        settings.environment = backends.dbt_environment;
         Ok(Self {
-            state: State::held_by(backends.holder.clone(), backends.store.clone(), lease),
+            state: State::held_by(backends.holder, backends.store.clone(), lease),
             dbt: Arc::new(Dbt::new(settings)),
-            warehouse: backends.warehouse.clone(),
-            store: backends.store.clone(),
-            events: backends.events.clone(),
+            warehouse: backends.warehouse,
+            store: backends.store,
+            events: backends.events,
             home: home.into(),
-            backends: Arc::new(backends),
+            local: backends.local,
             pipeline,
         })
     }
@@ -86,12 +86,12 @@ impl Platform {
 
     /// The file of a slot, where slots are files.
     pub fn slot_file(&self, slot: &Slot) -> Option<PathBuf> {
-        self.backends.local.slot_file(slot)
+        self.local.slot_file(slot)
     }
 
     /// Where dbt works on a slot.
     pub fn place(&self, slot: &Slot, project: &Project) -> Result<Place, Problem> {
-        Ok(self.backends.local.place(slot, self.schemas(project)?))
+        Ok(self.local.place(slot, self.schemas(project)?))
     }
 
     /// The schema (layer) of each relation of the project, by node id.
@@ -105,7 +105,7 @@ impl Platform {
         else {
             return Ok(self.pipeline.clone());
         };
-        let file = self.backends.local.source(path).await?;
+        let file = self.local.source(path).await?;
         let path = file
             .to_str()
             .ok_or_else(|| Problem::rejected(format!("{} is no text; name the home folder in UTF-8", file.display())))?
@@ -123,9 +123,9 @@ impl Platform {
         Work: Future<Output = Result<T, Problem>>,
     {
         for _ in 0..CHANGE_TRIES {
-            let draft = self.backends.local.draft(path).await?;
+            let draft = self.local.draft(path).await?;
             let done = work(draft.file.clone()).await?;
-            if self.backends.local.keep(draft).await? {
+            if self.local.keep(draft).await? {
                 return Ok(done);
             }
         }

@@ -3,11 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these functions are tests")]
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use pipeline::{Pipeline, Table};
-use wap::{AttemptId, Color, Digest, Identifier, Manifest, PartitionKey, Slot};
+use wap::{
+    AttemptId, Color, Digest, Identifier, LAKE_VERSION, Manifest, ManifestColumn, ManifestObject, PartitionKey, Slot,
+};
 
 use crate::{
     DeploymentRow, Desired, Error, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView,
@@ -32,11 +36,32 @@ pub trait Fixture: Send + Sync {
     /// Stores rows as one object of the lake, and returns its manifest.
     async fn extract(&self, table: &Table, partition: &PartitionKey, rows: &[Row]) -> Manifest;
 
-    /// Damages an object of a manifest: other bytes of the same length.
-    async fn damage(&self, manifest: &Manifest);
+    /// The file of an object of a manifest, for tests that spoil it.
+    fn file(&self, object: &ManifestObject) -> PathBuf;
+}
 
-    /// Truncates an object of a manifest.
-    async fn truncate(&self, manifest: &Manifest);
+/// The manifest of rows that were stored as one object.
+pub fn manifest(table: &Table, partition: &PartitionKey, rows: &[Row], object: ManifestObject) -> Manifest {
+    let window = table.calendar.window(partition).unwrap();
+    let column = |name: &str, data_type: &str| ManifestColumn {
+        name: identifier(name),
+        data_type: data_type.to_owned(),
+        nullable: true,
+    };
+    Manifest {
+        version: LAKE_VERSION,
+        table: table.name.clone(),
+        partition: partition.clone(),
+        window: Some((window.start, window.end)),
+        digest: Digest::of(format!("{rows:?}")),
+        contract: table.contract_digest(),
+        load: None,
+        rows: object.rows,
+        bytes: object.bytes,
+        columns: vec![column("id", "BIGINT"), column("name", "VARCHAR"), column("at", "TIMESTAMP WITH TIME ZONE")],
+        objects: vec![object],
+        sums: BTreeMap::new(),
+    }
 }
 
 /// Tests of every case of the contract for one back end: `$make` is an expression that gives a fresh fixture.
@@ -442,12 +467,23 @@ pub async fn digests_are_the_same_in_any_order_and_back_end(fixture: &dyn Fixtur
     assert_eq!(digest(VALUES).await.as_str(), "1adf2d2548bb05b6d0c901353cc3a8a1");
 }
 
+/// Changes the bytes of a manifest's first object behind its back.
+fn spoil(fixture: &dyn Fixture, manifest: &Manifest, how: impl FnOnce(&mut Vec<u8>)) {
+    let file = fixture.file(&manifest.objects[0]);
+    let mut content = std::fs::read(&file).unwrap();
+    how(&mut content);
+    std::fs::write(file, content).unwrap();
+}
+
 pub async fn damaged_objects_are_named_and_not_loaded(fixture: &dyn Fixture) {
     let table = table("");
     let damaged = fixture.extract(&table, &partition(1), &rows(100, "x")).await;
-    fixture.damage(&damaged).await;
+    spoil(fixture, &damaged, |content| {
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+    });
     let truncated = fixture.extract(&table, &partition(2), &rows(100, "y")).await;
-    fixture.truncate(&truncated).await;
+    spoil(fixture, &truncated, |content| content.truncate(content.len() - 10));
     for manifest in [damaged, truncated] {
         let error = fixture.warehouse().load(&table, &manifest).await.unwrap_err();
         assert!(matches!(error, Error::Rejected { .. }), "{error}");

@@ -30,7 +30,9 @@ pub use bigquery::{BigQuery, Members, Settings};
 #[cfg(feature = "duckdb")]
 pub use duckdb::DuckDb;
 pub use error::Error;
-pub use place::{DeploymentRow, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Rows};
+pub use place::{
+    DEPLOYMENT, DeploymentRow, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Rows,
+};
 pub use step::{Statistics, Step};
 
 /// A warehouse. Every method may be called again after an error or a lost answer and then has the same effect.

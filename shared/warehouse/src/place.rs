@@ -32,6 +32,9 @@ pub struct PinnedPartition {
     pub is_contiguous: bool,
 }
 
+/// The view that says which cycle it is, in every slot and where readers look.
+pub const DEPLOYMENT: &str = "deployment";
+
 /// What readers shall see of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -40,14 +40,11 @@ pub(super) fn is_direct(table: &Table, manifest: &Manifest) -> bool {
 
 /// When the partition begins by the pipeline's clocks, as a DATETIME literal's text; nothing for `all`.
 pub(super) fn start_of(table: &Table, partition: &PartitionKey) -> Result<Option<String>, Error> {
-    if partition == &PartitionKey::all() {
-        return Ok(None);
-    }
-    let window = table.calendar.window(partition).map_err(|source| Error::Rejected {
+    let start = table.calendar.local_start(partition).map_err(|source| Error::Rejected {
         what: format!("partition {partition} of table {} is none of its partitions", table.name),
         source: Some(Box::new(source)),
     })?;
-    Ok(Some(table.calendar.time_zone.to_datetime(window.start).to_string()))
+    Ok(start.map(|start| start.to_string()))
 }
 
 impl BigQuery {

@@ -8,8 +8,6 @@ pub(super) const RAW: &str = "raw";
 pub(super) const CHANGES: &str = "changes";
 /// Schema of a slot with its own view `deployment`.
 pub(super) const LIVE: &str = "live";
-/// The view that says which cycle it is, in every slot and in the dataset that readers use.
-pub(super) const DEPLOYMENT: &str = "deployment";
 
 /// The datasets of a pipeline.
 #[derive(Debug, Clone)]

@@ -6,12 +6,11 @@ use wap::{Digest, Slot};
 
 use super::BigQuery;
 use super::jobs::Purpose;
-use super::names::DEPLOYMENT;
 use super::rows::Digester;
 use super::schema::{Field, Schema};
 use super::tables::TableName;
 use super::values::to_json;
-use crate::{Error, Place, Rows};
+use crate::{DEPLOYMENT, Error, Place, Rows};
 
 /// Rows of one page. BigQuery makes a page shorter where rows are long (10 MB).
 const PAGE_ROWS: usize = 20_000;

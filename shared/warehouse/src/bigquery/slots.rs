@@ -7,10 +7,10 @@ use wap::{Digest, Slot};
 
 use super::datasets::gone;
 use super::jobs::Purpose;
-use super::names::{CHANGES, DEPLOYMENT, LIVE, RAW, carried, literal, slot_named};
+use super::names::{CHANGES, LIVE, RAW, carried, literal, slot_named};
 use super::tables::TableName;
 use super::{BigQuery, CONCURRENT_CALLS, all};
-use crate::{Error, Publication};
+use crate::{DEPLOYMENT, Error, Publication};
 
 /// A table or view of a slot.
 #[derive(Debug, Clone)]

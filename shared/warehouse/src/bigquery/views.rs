@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use wap::{Digest, Slot};
 
-use super::names::{DEPLOYMENT, LIVE, label};
+use super::names::{LIVE, label};
 use super::rest::CallError;
 use super::schema::Field;
 use super::tables::{Table, TableName};
 use super::{BigQuery, CONCURRENT_CALLS, all};
-use crate::{Converged, Desired, Error, Publication, PublishedColumn, PublishedView};
+use crate::{Converged, DEPLOYMENT, Desired, Error, Publication, PublishedColumn, PublishedView};
 
 /// The slot that a view shows, and the digest of its definition there: written with the definition, in one patch.
 const SLOT_LABEL: &str = "slot";

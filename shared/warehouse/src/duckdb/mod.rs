@@ -23,7 +23,9 @@ use rows::RowDigest;
 use store::{FileLock, LockMode, ObjectStore};
 use wap::{Digest, Manifest, Slot};
 
-use crate::{Converged, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse};
+use crate::{
+    Converged, DEPLOYMENT, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
+};
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
 /// Who flips the link holds this lock for some milliseconds; whoever waits this long waits for a stopped process.
@@ -105,7 +107,7 @@ impl DuckDb {
         let held: Vec<&str> = row.held.iter().map(wap::PartitionKey::as_str).collect();
         let mut sql = format!(
             "BEGIN; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};\n\
-             CREATE VIEW {schema}.deployment AS SELECT CAST({} AS BIGINT) AS cycle, {} AS attempt, \
+             CREATE VIEW {schema}.{DEPLOYMENT} AS SELECT CAST({} AS BIGINT) AS cycle, {} AS attempt, \
              CAST({newest} AS VARCHAR) AS newest_partition, {} AS held;\n",
             row.cycle,
             literal(row.attempt.as_str()),

@@ -2,10 +2,10 @@ use std::fs;
 
 use async_trait::async_trait;
 use store::Folder;
-use wap::{LAKE_VERSION, ManifestColumn, ManifestObject, PartitionKey};
+use wap::{ManifestObject, PartitionKey};
 
 use super::*;
-use crate::contract::{Fixture, Row, partition, table};
+use crate::contract::{Fixture, Row, manifest, partition, table};
 
 struct Embedded {
     warehouse: DuckDb,
@@ -73,47 +73,14 @@ impl Fixture for Embedded {
                 path.display()
             ))
             .unwrap();
-        let window = table.calendar.window(partition).unwrap();
         let content = fs::read(&path).unwrap();
-        let column = |name: &str, data_type: &str| ManifestColumn {
-            name: wap::Identifier::new(name).unwrap(),
-            data_type: data_type.to_owned(),
-            nullable: true,
-        };
-        Manifest {
-            version: LAKE_VERSION,
-            table: table.name.clone(),
-            partition: partition.clone(),
-            window: Some((window.start, window.end)),
-            digest: Digest::of(query),
-            contract: table.contract_digest(),
-            load: None,
-            rows: rows.len() as u64,
-            bytes: content.len() as u64,
-            columns: vec![column("id", "BIGINT"), column("name", "VARCHAR"), column("at", "TIMESTAMP WITH TIME ZONE")],
-            objects: vec![ManifestObject {
-                key,
-                generation: 1,
-                rows: rows.len() as u64,
-                bytes: content.len() as u64,
-                checksum: Digest::of(&content),
-            }],
-            sums: std::collections::BTreeMap::new(),
-        }
+        let (bytes, checksum) = (content.len() as u64, Digest::of(&content));
+        let object = ManifestObject { key, generation: 1, rows: rows.len() as u64, bytes, checksum };
+        manifest(table, partition, rows, object)
     }
 
-    async fn damage(&self, manifest: &Manifest) {
-        let path = self.store.local_path(&manifest.objects[0].key).unwrap();
-        let mut content = fs::read(&path).unwrap();
-        let middle = content.len() / 2;
-        content[middle] ^= 1;
-        fs::write(path, content).unwrap();
-    }
-
-    async fn truncate(&self, manifest: &Manifest) {
-        let path = self.store.local_path(&manifest.objects[0].key).unwrap();
-        let content = fs::read(&path).unwrap();
-        fs::write(path, &content[..content.len() - 10]).unwrap();
+    fn file(&self, object: &ManifestObject) -> PathBuf {
+        self.store.local_path(&object.key).unwrap()
     }
 }
 

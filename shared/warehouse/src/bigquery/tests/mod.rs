@@ -21,7 +21,7 @@ use wap::{LAKE_VERSION, ManifestColumn, ManifestObject, PartitionKey};
 use super::jobs::Purpose;
 use super::schema::Field;
 use super::*;
-use crate::contract::{Fixture, Row};
+use crate::contract::{Fixture, Row, manifest};
 
 mod faults;
 mod loads;
@@ -236,12 +236,9 @@ impl Fixture for Emulated {
 
     async fn extract(&self, table: &Table, partition: &PartitionKey, rows: &[Row]) -> Manifest {
         let load = unique();
-        let window = table.calendar.window(partition).unwrap();
-        // What the clocks of the pipeline's zone show, as extract writes it; nothing for a table without partitions.
-        let start = (partition != &PartitionKey::all()).then(|| {
-            let civil = table.calendar.time_zone.to_datetime(window.start);
-            jiff::tz::TimeZone::UTC.to_timestamp(civil).unwrap().as_microsecond()
-        });
+        // As extract writes it.
+        let in_utc = |shown| jiff::tz::TimeZone::UTC.to_timestamp(shown).unwrap().as_microsecond();
+        let start = table.calendar.local_start(partition).unwrap().map(in_utc);
         let same = |text: &str| Arc::new(StringArray::from(vec![text; rows.len()])) as arrow::array::ArrayRef;
         let instants = |zone: Option<&str>, value: Option<i64>| {
             let array = TimestampMicrosecondArray::from(vec![value; rows.len()]);
@@ -254,39 +251,11 @@ impl Fixture for Emulated {
         columns.push(("bgp_load", same(&load)));
         let key = format!("lake/{}/{partition}/{load}/part-0.parquet", table.name);
         let object = self.object(&key, &nullable(columns)).await;
-        let column = |column: &str, data_type: &str| ManifestColumn {
-            name: name(column),
-            data_type: data_type.to_owned(),
-            nullable: true,
-        };
-        Manifest {
-            version: LAKE_VERSION,
-            table: table.name.clone(),
-            partition: partition.clone(),
-            window: Some((window.start, window.end)),
-            digest: Digest::of(format!("{rows:?}")),
-            contract: table.contract_digest(),
-            load: Some(load),
-            rows: rows.len() as u64,
-            bytes: object.bytes,
-            columns: vec![column("id", "BIGINT"), column("name", "VARCHAR"), column("at", "TIMESTAMP WITH TIME ZONE")],
-            objects: vec![object],
-            sums: std::collections::BTreeMap::new(),
-        }
+        Manifest { load: Some(load), ..manifest(table, partition, rows, object) }
     }
 
-    async fn damage(&self, manifest: &Manifest) {
-        let path = self.bucket.join(&manifest.objects[0].key);
-        let mut content = std::fs::read(&path).unwrap();
-        let middle = content.len() / 2;
-        content[middle] ^= 1;
-        std::fs::write(path, content).unwrap();
-    }
-
-    async fn truncate(&self, manifest: &Manifest) {
-        let path = self.bucket.join(&manifest.objects[0].key);
-        let content = std::fs::read(&path).unwrap();
-        std::fs::write(path, &content[..content.len() - 10]).unwrap();
+    fn file(&self, object: &ManifestObject) -> PathBuf {
+        self.bucket.join(&object.key)
     }
 }
 
