@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -22,6 +24,19 @@ const DBT_FILE: &str = "partial_parse.msgpack";
 
 /// How many parses the cache keeps. Each edit of the project leaves one of a few megabytes.
 const KEPT_PARSES: usize = 16;
+
+/// What the pipeline needs of dbt.
+#[async_trait]
+pub trait Engine: Debug + Send + Sync {
+    /// The project as its files are now.
+    async fn project(&self) -> Result<Arc<Project>, Error>;
+
+    /// Builds nodes in a place, in one dbt call. Nobody may have the place's file open.
+    async fn run(&self, request: RunRequest) -> Result<RunReport, Error>;
+
+    /// Runs tests in a place, in one dbt call.
+    async fn test(&self, request: TestRequest) -> Result<TestReport, Error>;
+}
 
 /// dbt over one project. Commands run one at a time; dropping a call's future kills the worker and with it the command.
 #[derive(Debug)]
@@ -61,82 +76,6 @@ impl Dbt {
     /// Nothing is read or started yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, versions: Arc::default(), project: Mutex::new(None), worker: Mutex::new(None) }
-    }
-
-    /// The project, parsed once: later calls and later processes read the cached parse as long as nothing that decides
-    /// it has changed.
-    pub async fn project(&self) -> Result<Arc<Project>, Error> {
-        let key = self.key().await?;
-        let mut known = self.project.lock().await;
-        if let Some((_, project)) = known.as_ref().filter(|(known, _)| *known == key) {
-            return Ok(Arc::clone(project));
-        }
-        let (key, parsed) = match Parsed::read(&self.file(&key))? {
-            Some(parsed) => (key, parsed),
-            None if self.settings.parsed.is_some() => {
-                let path = self.file(&key);
-                return Err(Error::NotFound(format!("{} is no parsed project of this version", path.display())));
-            }
-            None => {
-                let mut slot = self.worker.lock().await;
-                let (worker, key, parsed) = self.parse(slot.take(), key).await?;
-                *slot = Some(worker);
-                (key, parsed)
-            }
-        };
-        let project = Arc::new(Project::read(&parsed, &self.settings)?);
-        *known = Some((key, Arc::clone(&project)));
-        Ok(project)
-    }
-
-    /// Builds nodes in a place, in one dbt call. Nobody may have the place's file open.
-    pub async fn run(&self, request: RunRequest) -> Result<RunReport, Error> {
-        let project = self.project().await?;
-        self.check_place(&project, &request.place)?;
-        for id in &request.nodes {
-            let node = node(&project, id)?;
-            if !node.makes_relation() {
-                return Err(Error::Rejected(format!("{id} makes no relation; leave it out of the run")));
-            }
-        }
-        if request.nodes.is_empty() {
-            return Ok(RunReport { nodes: Vec::new() });
-        }
-        let command = json!({
-            "do": "run",
-            "place": place(&request.place),
-            "nodes": request.nodes,
-            "full": request.full,
-            "vars": request.vars,
-        });
-        let found = self.command(&command).await?;
-        let ran: BTreeSet<String> = found.iter().map(|result| result.id.clone()).collect();
-        let left_out = request.nodes.iter().filter(|id| !ran.contains(*id)).map(|id| not_run(id));
-        // dbt reports hooks too.
-        let results = found.into_iter().filter(|result| request.nodes.contains(&result.id));
-        Ok(RunReport { nodes: results.map(node_result).chain(left_out).collect() })
-    }
-
-    /// Runs tests in a place, in one dbt call.
-    pub async fn test(&self, request: TestRequest) -> Result<TestReport, Error> {
-        let project = self.project().await?;
-        self.check_place(&project, &request.place)?;
-        for id in &request.tests {
-            if !node(&project, id)?.is_test() {
-                return Err(Error::Rejected(format!("{id} is no test; leave it out")));
-            }
-        }
-        if request.tests.is_empty() {
-            return Ok(TestReport { tests: Vec::new() });
-        }
-        let command =
-            json!({ "do": "test", "place": place(&request.place), "tests": request.tests, "vars": request.vars });
-        let found = self.command(&command).await?;
-        let mut results: BTreeMap<String, RawResult> =
-            found.into_iter().map(|result| (result.id.clone(), result)).collect();
-        let tests = request.tests.iter().collect::<BTreeSet<_>>();
-        let tests = tests.into_iter().map(|id| Ok(test_result(node(&project, id)?, results.remove(id))));
-        Ok(TestReport { tests: tests.collect::<Result<_, Error>>()? })
     }
 
     /// Starts the worker and has it read the project, so that the first command need not wait for that.
@@ -279,6 +218,83 @@ impl Dbt {
                 Err(Error::Rejected("the place is on BigQuery, and the project is parsed for DuckDB".to_owned()))
             }
         }
+    }
+}
+
+#[async_trait]
+impl Engine for Dbt {
+    /// The project, parsed once: later calls and later processes read the cached parse as long as nothing that decides
+    /// it has changed.
+    async fn project(&self) -> Result<Arc<Project>, Error> {
+        let key = self.key().await?;
+        let mut known = self.project.lock().await;
+        if let Some((_, project)) = known.as_ref().filter(|(known, _)| *known == key) {
+            return Ok(Arc::clone(project));
+        }
+        let (key, parsed) = match Parsed::read(&self.file(&key))? {
+            Some(parsed) => (key, parsed),
+            None if self.settings.parsed.is_some() => {
+                let path = self.file(&key);
+                return Err(Error::NotFound(format!("{} is no parsed project of this version", path.display())));
+            }
+            None => {
+                let mut slot = self.worker.lock().await;
+                let (worker, key, parsed) = self.parse(slot.take(), key).await?;
+                *slot = Some(worker);
+                (key, parsed)
+            }
+        };
+        let project = Arc::new(Project::read(&parsed, &self.settings)?);
+        *known = Some((key, Arc::clone(&project)));
+        Ok(project)
+    }
+
+    async fn run(&self, request: RunRequest) -> Result<RunReport, Error> {
+        let project = self.project().await?;
+        self.check_place(&project, &request.place)?;
+        for id in &request.nodes {
+            let node = node(&project, id)?;
+            if !node.makes_relation() {
+                return Err(Error::Rejected(format!("{id} makes no relation; leave it out of the run")));
+            }
+        }
+        if request.nodes.is_empty() {
+            return Ok(RunReport { nodes: Vec::new() });
+        }
+        let command = json!({
+            "do": "run",
+            "place": place(&request.place),
+            "nodes": request.nodes,
+            "full": request.full,
+            "vars": request.vars,
+        });
+        let found = self.command(&command).await?;
+        let ran: BTreeSet<String> = found.iter().map(|result| result.id.clone()).collect();
+        let left_out = request.nodes.iter().filter(|id| !ran.contains(*id)).map(|id| not_run(id));
+        // dbt reports hooks too.
+        let results = found.into_iter().filter(|result| request.nodes.contains(&result.id));
+        Ok(RunReport { nodes: results.map(node_result).chain(left_out).collect() })
+    }
+
+    async fn test(&self, request: TestRequest) -> Result<TestReport, Error> {
+        let project = self.project().await?;
+        self.check_place(&project, &request.place)?;
+        for id in &request.tests {
+            if !node(&project, id)?.is_test() {
+                return Err(Error::Rejected(format!("{id} is no test; leave it out")));
+            }
+        }
+        if request.tests.is_empty() {
+            return Ok(TestReport { tests: Vec::new() });
+        }
+        let command =
+            json!({ "do": "test", "place": place(&request.place), "tests": request.tests, "vars": request.vars });
+        let found = self.command(&command).await?;
+        let mut results: BTreeMap<String, RawResult> =
+            found.into_iter().map(|result| (result.id.clone(), result)).collect();
+        let tests = request.tests.iter().collect::<BTreeSet<_>>();
+        let tests = tests.into_iter().map(|id| Ok(test_result(node(&project, id)?, results.remove(id))));
+        Ok(TestReport { tests: tests.collect::<Result<_, Error>>()? })
     }
 }
 

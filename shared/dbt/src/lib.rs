@@ -21,7 +21,7 @@ pub use command::{
     BigqueryPlace, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
     TestStatus,
 };
-pub use engine::Dbt;
+pub use engine::{Dbt, Engine};
 pub use error::Error;
 pub use project::{Column, Kind, Node, Project, Severity, Source};
 pub use settings::{Settings, Target};

@@ -60,7 +60,7 @@ async fn in_the_cloud(_: &Config, _: &Path, _: &Pipeline) -> Result<Backends, Pr
 
 /// Where programs and files of this machine meet the back ends.
 #[async_trait]
-pub(crate) trait Local: Debug + Send + Sync {
+pub trait Local: Debug + Send + Sync {
     /// The file of a slot, where slots are files.
     fn slot_file(&self, slot: &Slot) -> Option<PathBuf>;
 
@@ -80,7 +80,7 @@ pub(crate) trait Local: Debug + Send + Sync {
 
 /// A source's file that is being changed.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub struct Draft {
     pub file: PathBuf,
     #[cfg(feature = "google")]
     object: Option<store::Draft>,

@@ -10,10 +10,11 @@ mod problem;
 mod project;
 mod server;
 
+pub use backends::{Draft, Local};
 pub use body::Body;
 pub use config::{CloudConfig, Config, ConfigError, Target};
 pub use logs::start_logs;
-pub use platform::Platform;
+pub use platform::{Parts, Platform};
 pub use problem::{Kind, Problem};
 pub use project::{Layer, ProjectPlan};
 pub use server::{Server, detached, main, stop_signal, with_service_routes};

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbt::{Dbt, Place, Project};
+use dbt::{Dbt, Engine, Place, Project};
 use events::{Event, EventSink, Fact};
 use pipeline::{Pipeline, SourceKind};
-use state::State;
+use state::{Holder, State};
 use store::ObjectStore;
 use wap::{Identifier, Slot};
 use warehouse::{Step, Warehouse};
@@ -28,7 +28,7 @@ pub struct Platform {
     pub store: Arc<dyn ObjectStore>,
     /// Outside of any step, or for the one that [`Platform::for_step`] said.
     pub warehouse: Arc<dyn Warehouse>,
-    pub dbt: Arc<Dbt>,
+    pub dbt: Arc<dyn Engine>,
     pub state: State,
     events: Arc<dyn EventSink>,
     /// The folder for files of this machine, such as those that are being written.
@@ -36,14 +36,29 @@ pub struct Platform {
     local: Arc<dyn Local>,
 }
 
-impl Platform {
+/// What a platform is put together from: the back ends, and where this machine meets them.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub pipeline: Arc<Pipeline>,
+    pub store: Arc<dyn ObjectStore>,
+    pub warehouse: Arc<dyn Warehouse>,
+    pub dbt: Arc<dyn Engine>,
+    pub events: Arc<dyn EventSink>,
+    /// In whose name steps are claimed.
+    pub holder: Holder,
+    /// After how long without a heartbeat a claim has expired.
+    pub lease: Duration,
+    pub home: Arc<Path>,
+    pub local: Arc<dyn Local>,
+}
+
+impl Parts {
     /// Opens everything. On a laptop nothing is read or started yet beyond the pipeline file; in the cloud the fixed
     /// datasets are looked at.
     pub async fn open(config: &Config) -> Result<Self, Problem> {
         let pipeline = Arc::new(Pipeline::read(&config.pipeline_file)?);
         let home = absolute(&config.home)?;
         let backends = Backends::open(config, &home, &pipeline).await?;
-        let lease = config.lease.unwrap_or(Duration::from_secs(pipeline.lease_seconds.into()));
         let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut settings = dbt::Settings::new(
             beside.join(&pipeline.dbt.project),
@@ -56,15 +71,38 @@ impl Platform {
         settings.run_vars = pipeline.dbt.per_run_vars.iter().cloned().collect();
         settings.environment = backends.dbt_environment;
         Ok(Self {
-            state: State::held_by(backends.holder, backends.store.clone(), lease),
             dbt: Arc::new(Dbt::new(settings)),
             warehouse: backends.warehouse,
             store: backends.store,
             events: backends.events,
+            holder: backends.holder,
+            lease: config.lease.unwrap_or(Duration::from_secs(pipeline.lease_seconds.into())),
             home: home.into(),
             local: backends.local,
             pipeline,
         })
+    }
+}
+
+impl From<Parts> for Platform {
+    fn from(parts: Parts) -> Self {
+        Self {
+            state: State::held_by(parts.holder, parts.store.clone(), parts.lease),
+            pipeline: parts.pipeline,
+            store: parts.store,
+            warehouse: parts.warehouse,
+            dbt: parts.dbt,
+            events: parts.events,
+            home: parts.home,
+            local: parts.local,
+        }
+    }
+}
+
+impl Platform {
+    /// Opens the platform that the configuration describes.
+    pub async fn open(config: &Config) -> Result<Self, Problem> {
+        Ok(Parts::open(config).await?.into())
     }
 
     /// The platform for one step: the warehouse's jobs carry the step's labels, are held to its budget, and are counted

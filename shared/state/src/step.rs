@@ -84,6 +84,7 @@ where
         return Ok(serde_json::from_value(done).map_err(Error::from)?);
     }
     let outcome = tokio::select! {
+        biased;
         outcome = work => outcome,
         lost = keep_alive(state, id) => Err(lost.into()),
     };

@@ -7,6 +7,8 @@
 mod bigquery;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+#[cfg(any(feature = "google", feature = "views"))]
+mod converge;
 #[cfg(feature = "duckdb")]
 mod duckdb;
 mod error;
@@ -27,6 +29,8 @@ use wap::{Digest, Manifest, Slot};
 
 #[cfg(feature = "google")]
 pub use bigquery::{BigQuery, Members, Settings};
+#[cfg(any(feature = "google", feature = "views"))]
+pub use converge::{Views, converge};
 #[cfg(feature = "duckdb")]
 pub use duckdb::DuckDb;
 pub use error::Error;

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use wap::Slot;
 
+use super::BigQuery;
 use super::jobs::ATTEMPT_LABEL;
 use super::names::{CHANGES, LIVE, RAW, label};
 use super::rest::CallError;
-use super::{BigQuery, CONCURRENT_CALLS, all};
 use crate::Error;
+use crate::converge::{CONCURRENT_CALLS, all};
 
 const MILLISECONDS_PER_DAY: u64 = 86_400_000;
 

@@ -7,13 +7,14 @@ use pipeline::{Column, Table};
 use serde_json::{Value, json};
 use wap::{LOAD_COLUMN, Manifest, PARTITION_COLUMN, PARTITION_START_COLUMN, PartitionKey, Slot};
 
+use super::BigQuery;
 use super::jobs::Purpose;
 use super::layout::Layout;
 use super::names::{label, literal};
 use super::rest::table_reference;
 use super::schema::{Field, converted, is_loaded_as_it_is, own_fields, raw_fields, staged_field};
 use super::tables::TableName;
-use super::{BigQuery, CONCURRENT_CALLS, all};
+use crate::converge::{CONCURRENT_CALLS, all};
 use crate::{Error, lake};
 
 /// A load job takes at most so many objects, and writes at most so many partitions:

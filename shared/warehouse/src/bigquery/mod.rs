@@ -35,23 +35,19 @@ mod values;
 mod views;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::vec::IntoIter;
 
 use async_trait::async_trait;
-use futures::stream::{self, Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
 use google::{Connection, Credentials};
 use pipeline::{RawDataset, Table};
 use store::ObjectStore;
 use wap::{Digest, Identifier, Manifest, Slot};
 
-use crate::{Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse};
+use crate::{Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse, converge};
 pub use datasets::Members;
 use names::{CHANGES, LIVE, Names, RAW};
 use rest::Rest;
 use tables::TableName;
-
-/// How many calls, or jobs, of one step are under way at once.
-const CONCURRENT_CALLS: usize = 16;
+use views::LiveViews;
 
 /// Where BigQuery is, and what is whose there.
 #[derive(Debug, Clone)]
@@ -148,16 +144,6 @@ impl BigQuery {
     }
 }
 
-/// Runs futures, at most so many at once, and ends at the first error. Results come in the order of the futures.
-///
-/// The iterator is used up before anything is awaited, so that what it borrows need not be sent between threads.
-fn all<F, T>(at_once: usize, work: impl Iterator<Item = F>) -> TryCollect<Buffered<Iter<IntoIter<F>>>, Vec<T>>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    stream::iter(work.collect::<Vec<F>>()).buffered(at_once).try_collect()
-}
-
 /// A text that is never the same twice.
 fn unique() -> String {
     uuid::Uuid::now_v7().simple().to_string()
@@ -223,7 +209,7 @@ impl Warehouse for BigQuery {
     }
 
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error> {
-        self.converge_views(desired).await
+        converge(&LiveViews(self), desired).await
     }
 
     async fn published(&self) -> Result<Vec<String>, Error> {

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use wap::{LOAD_COLUMN, Manifest, PARTITION_COLUMN, Slot};
 
+use super::BigQuery;
 use super::jobs::Purpose;
 use super::layout::Layout;
 use super::load::{PARTITIONS_OF_A_JOB, load_id};
 use super::names::{CHANGES, RAW, literal};
 use super::schema::{Difference, Field, difference, raw_fields};
 use super::tables::TableName;
-use super::{BigQuery, all};
+use crate::converge::all;
 use crate::{Error, Pin};
 
 /// The table of admitted partitions, in schema `raw` of the slot.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use wap::{Digest, Slot};
 
+use super::BigQuery;
 use super::datasets::gone;
 use super::jobs::Purpose;
 use super::names::{CHANGES, LIVE, RAW, carried, literal, slot_named};
 use super::tables::TableName;
-use super::{BigQuery, CONCURRENT_CALLS, all};
+use crate::converge::{CONCURRENT_CALLS, all};
 use crate::{DEPLOYMENT, Error, Publication};
 
 /// A table or view of a slot.

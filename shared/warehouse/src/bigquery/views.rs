@@ -1,31 +1,24 @@
 //! What readers see: one view a published table, in one dataset, moved from slot to slot.
-//!
-//! BigQuery moves one view at a time and knows nothing of the record. So each patch says which state of the view it was
-//! decided on, by etag; and the record is asked *after* the etags were read. Suppose a publisher is late and the record
-//! names a newer slot. If the newer one's publisher has moved the view already, the etag is another and the patch fails.
-//! If not, it will: its own etag is now another, it reads again and moves the view. Either way the last word is the
-//! record's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use wap::{Digest, Slot};
 
+use super::BigQuery;
 use super::names::{LIVE, label};
 use super::rest::CallError;
 use super::schema::Field;
 use super::tables::{Table, TableName};
-use super::{BigQuery, CONCURRENT_CALLS, all};
-use crate::{Converged, DEPLOYMENT, Desired, Error, Publication, PublishedColumn, PublishedView};
+use crate::converge::{CONCURRENT_CALLS, all, names};
+use crate::{DEPLOYMENT, Desired, Error, Publication, PublishedColumn, PublishedView, Views};
 
 /// The slot that a view shows, and the digest of its definition there: written with the definition, in one patch.
 const SLOT_LABEL: &str = "slot";
 const DEFINITION_LABEL: &str = "definition";
-
-/// How often views are moved anew because somebody else moved them meanwhile.
-const ROUNDS: usize = 20;
 
 /// How long to wait for the authorisation of a slot's datasets to be known everywhere.
 const PROBE_PATIENCE: Duration = Duration::from_mins(3);
@@ -33,7 +26,7 @@ const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A view as it shall be.
 #[derive(Debug, Clone)]
-struct Wanted {
+pub(super) struct Wanted {
     name: TableName,
     query: String,
     description: String,
@@ -61,7 +54,7 @@ impl Wanted {
 
 impl BigQuery {
     /// The views that a slot's publication asks for.
-    fn wanted(&self, slot: &Slot, publication: &Publication) -> Vec<Wanted> {
+    fn wanted_views(&self, slot: &Slot, publication: &Publication) -> Vec<Wanted> {
         let deployment = ["cycle", "attempt", "newest_partition", "held"].map(|column| format!("`{column}`"));
         let own = TableName::new(self.names.dataset(slot, LIVE), DEPLOYMENT);
         let own = self.want(
@@ -117,53 +110,6 @@ impl BigQuery {
         let columns = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
         let target = TableName::new(self.names.dataset(slot, view.schema.as_str()), view.relation.as_str());
         format!("SELECT {columns} FROM {}", self.sql(&target))
-    }
-
-    /// Makes the views what the record says.
-    pub(super) async fn converge_views(&self, desired: &dyn Desired) -> Result<Converged, Error> {
-        let mut changed = false;
-        let mut moving: Option<(Instant, Instant)> = None;
-        for _ in 0..ROUNDS {
-            let (slot, publication) = named(desired).await?;
-            let wanted = self.wanted(&slot, &publication);
-            let reads = wanted.iter().map(|view| self.table(&view.name));
-            let found = all(CONCURRENT_CALLS, reads).await?;
-            // After the etags were read; see the head of this file.
-            if named(desired).await?.0 != slot {
-                continue;
-            }
-            let work =
-                wanted.iter().zip(&found).filter(|(view, found)| !found.as_ref().is_some_and(|table| view.is(table)));
-            let moves = work.map(|(view, found)| async move {
-                let start = Instant::now();
-                let moved = self.move_view(view, found.as_ref()).await?;
-                Ok::<_, Error>(moved.then(|| (start, Instant::now(), found.is_some())))
-            });
-            let moves = all(CONCURRENT_CALLS, moves).await?;
-            let overtaken = moves.iter().any(Option::is_none);
-            for (start, end, was_there) in moves.into_iter().flatten() {
-                changed = true;
-                // A view that was not there showed no other slot.
-                if was_there {
-                    let (first, last) = moving.unwrap_or((start, end));
-                    moving = Some((first.min(start), last.max(end)));
-                }
-            }
-            if overtaken {
-                continue;
-            }
-            let labels = BTreeMap::from([("cycle", slot.cycle.to_string()), (SLOT_LABEL, slot.name())]);
-            let still = || async { Ok(named(desired).await?.0 == slot) };
-            self.label_live(&labels, still).await?;
-            if named(desired).await?.0 == slot {
-                let mixed = moving.map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
-                return Ok(Converged { slot, mixed, changed });
-            }
-        }
-        Err(Error::Conflict {
-            what: format!("dataset {}", self.names.live),
-            next: "its views are changed by others all the time; find out by whom, then run the step again".to_owned(),
-        })
     }
 
     /// Moves a view, or makes it. `false` if somebody else changed it meanwhile.
@@ -282,6 +228,32 @@ impl BigQuery {
     }
 }
 
-async fn named(desired: &dyn Desired) -> Result<(Slot, Publication), Error> {
-    desired.desired().await?.ok_or_else(|| Error::internal("nothing is published; there is no view to move"))
+/// The dataset that people read.
+pub(super) struct LiveViews<'a>(pub(super) &'a BigQuery);
+
+#[async_trait]
+impl Views for LiveViews<'_> {
+    type Wanted = Wanted;
+    type Found = Table;
+
+    fn wanted(&self, slot: &Slot, publication: &Publication) -> Vec<Wanted> {
+        self.0.wanted_views(slot, publication)
+    }
+
+    async fn find(&self, wanted: &Wanted) -> Result<Option<Table>, Error> {
+        self.0.table(&wanted.name).await
+    }
+
+    fn is_so(&self, wanted: &Wanted, found: &Table) -> bool {
+        wanted.is(found)
+    }
+
+    async fn change(&self, wanted: &Wanted, found: Option<&Table>) -> Result<bool, Error> {
+        self.0.move_view(wanted, found).await
+    }
+
+    async fn label(&self, slot: &Slot, desired: &dyn Desired) -> Result<(), Error> {
+        let labels = BTreeMap::from([("cycle", slot.cycle.to_string()), (SLOT_LABEL, slot.name())]);
+        self.0.label_live(&labels, || names(desired, slot)).await
+    }
 }
