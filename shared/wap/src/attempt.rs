@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::{self, Guard};
 use crate::slot::Slot;
 use crate::verdict::Verdict;
 use crate::work::WorkSet;
@@ -108,7 +109,7 @@ impl Attempt {
         if let Some(ended) = &self.ended {
             return Claim::Over(ended.clone());
         }
-        if let Some(running) = self.running() {
+        if let Some(running) = self.running().filter(|_| guard::stands(Guard::StepClaim)) {
             return Claim::Wait { holder: running.1.holder.clone() };
         }
         let mut next = self.clone();

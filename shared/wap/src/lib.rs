@@ -2,6 +2,7 @@
 //! verdicts. Pure: nothing here does I/O or reads a clock.
 
 mod attempt;
+pub mod guard;
 mod lake;
 mod names;
 mod receipt;
@@ -11,6 +12,7 @@ mod verdict;
 mod work;
 
 pub use attempt::{ATTEMPT_VERSION, Attempt, Claim, EndReason, Ended, Step};
+pub use guard::Guard;
 pub use lake::{
     LAKE_VERSION, LOAD_COLUMN, LedgerEntry, LedgerStep, Manifest, ManifestColumn, ManifestObject, OWN_PREFIX,
     PARTITION_COLUMN, PARTITION_START_COLUMN,

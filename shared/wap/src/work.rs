@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::{self, Guard};
 use crate::record::Hold;
 use crate::{Digest, Identifier, LedgerEntry, PartitionKey};
 
@@ -100,13 +101,14 @@ pub fn admit(
     for group in groups {
         let partitions: BTreeSet<&PartitionKey> =
             loaded.keys().filter(|(_, table)| group.contains(*table)).map(|(partition, _)| *partition).collect();
-        for partition in partitions.into_iter().filter(|partition| !held.contains_key(*partition)) {
+        let is_free = |partition: &&PartitionKey| !held.contains_key(*partition) || !guard::stands(Guard::Held);
+        for partition in partitions.into_iter().filter(is_free) {
             // A partition that is live already may be replaced table by table; a new one comes whole or not at all.
             let complete = group.iter().all(|table| {
                 loaded.contains_key(&(partition, table))
                     || live.get(table).is_some_and(|partitions| partitions.contains_key(partition))
             });
-            if !complete {
+            if !complete && guard::stands(Guard::Admission) {
                 continue;
             }
             for table in group {
