@@ -111,3 +111,16 @@ impl Desired for FromRecord<'_> {
         }
     }
 }
+
+/// What is not in the record yet. Shown only by a test build that takes away the guard against it.
+pub(crate) struct Uncommitted<'a> {
+    pub(crate) slot: &'a Slot,
+    pub(crate) publication: &'a Publication,
+}
+
+#[async_trait]
+impl Desired for Uncommitted<'_> {
+    async fn desired(&self) -> Result<Option<(Slot, Publication)>, warehouse::Error> {
+        Ok(Some((self.slot.clone(), self.publication.clone())))
+    }
+}

@@ -9,6 +9,7 @@ use pipeline::Table;
 use serde::{Deserialize, Serialize};
 use service::{Body, Platform, Problem, detached};
 use utoipa::ToSchema;
+use wap::guard::{Guard, stands};
 use wap::{AttemptId, Digest, Manifest, PartitionKey};
 use warehouse::{Pin, PinnedPartition, Statistics};
 
@@ -54,7 +55,11 @@ async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
     let record = platform.state.record().await?;
     let mut pins = Vec::new();
     for table in platform.pipeline.tables.values() {
-        let admitted = inputs.partitions.get(&table.name).cloned().unwrap_or_default();
+        let admitted = if stands(Guard::Pin) {
+            inputs.partitions.get(&table.name).cloned().unwrap_or_default()
+        } else {
+            loaded(platform, table).await?
+        };
         let contiguous = contiguous(table, &admitted)?;
         let wanted: Vec<_> = admitted.into_iter().collect();
         let partitions = manifests(platform, table, wanted)
@@ -84,6 +89,12 @@ async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
         changed_rows: pins.iter().flat_map(|pin| &pin.changed).map(|manifest| manifest.rows).sum(),
         cost: platform.warehouse.statistics(),
     })
+}
+
+/// What `raw` holds now, whatever was admitted.
+async fn loaded(platform: &Platform, table: &Table) -> Result<BTreeMap<PartitionKey, Digest>, Problem> {
+    let entries = platform.state.ledger().await?.into_iter().filter(|entry| entry.table == table.name);
+    Ok(entries.filter_map(|entry| Some((entry.partition, entry.loaded?.digest))).collect())
 }
 
 async fn manifests(

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use service::{Body, Kind, Platform, Problem, detached};
 use store::ObjectStoreExt;
 use utoipa::ToSchema;
+use wap::guard::{Guard, stands};
 use wap::{Attempt, AttemptId, AuditPassed, Digest, EndReason, Identifier, Live, View};
 use warehouse::{Publication, PublishedView, Statistics};
 
-use crate::converge::complete;
+use crate::converge::{Uncommitted, complete};
 
 /// What to publish: an attempt, or by hand the cycle that it would become.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,7 +89,12 @@ async fn commit(platform: &Platform, id: &AttemptId) -> Result<Published, Proble
         let Some((publication, _)) = platform.store.get_json::<Publication>(&key).await? else {
             return Err(Problem::internal(format!("{key} is missing from the store; begin a new attempt")));
         };
-        platform.warehouse.dry_run(&attempt.slot, &publication).await?;
+        if stands(Guard::DryRun) {
+            platform.warehouse.dry_run(&attempt.slot, &publication).await?;
+        }
+        if !stands(Guard::RecordBeforeViews) {
+            platform.warehouse.converge(&Uncommitted { slot: &attempt.slot, publication: &publication }).await?;
+        }
         let live = live(&attempt, &publication)?;
         let hours = i64::from(platform.pipeline.retention.kept_slot_hours);
         let keep_until = live.published_at.checked_add(Span::new().hours(hours)).unwrap_or(Timestamp::MAX);

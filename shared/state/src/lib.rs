@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{ObjectStore, ObjectStoreExt, Precondition};
+use wap::guard::{Guard, stands};
 use wap::{
     Attempt, AttemptId, Deployment, Digest, EndReason, Identifier, Inputs, LAKE_VERSION, LedgerEntry, Manifest,
     PartitionKey, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
@@ -81,6 +82,7 @@ impl State {
             if next == record {
                 return Ok(next);
             }
+            let precondition = kept(Guard::RecordCompareAndSet, precondition);
             match self.store.put_json(RECORD_KEY, &next, precondition).await {
                 Ok(_) => return Ok(next),
                 Err(store::Error::Conflict { .. }) => {}
@@ -92,7 +94,8 @@ impl State {
 
     /// An id that no attempt has.
     pub fn new_attempt_id() -> Result<AttemptId, Error> {
-        let random = uuid::Uuid::now_v7().simple().to_string();
+        let random = if stands(Guard::NamesOnce) { uuid::Uuid::now_v7() } else { uuid::Uuid::nil() };
+        let random = random.simple().to_string();
         // The tail is the random part; ten hexadecimal digits keep names short, and creation is by `Absent` anyway.
         AttemptId::new(&random[random.len() - 10..]).map_err(|error| Error::Invalid { what: error.to_string() })
     }
@@ -100,9 +103,10 @@ impl State {
     /// Stores a new attempt and its inputs. Its lease starts now.
     pub async fn create_attempt(&self, attempt: &Attempt, inputs: &Inputs) -> Result<(), Error> {
         let id = attempt.id();
-        self.store.put_json(&Attempt::inputs_key(id), inputs, Precondition::Absent).await?;
+        let is_new = kept(Guard::NamesOnce, Precondition::Absent);
+        self.store.put_json(&Attempt::inputs_key(id), inputs, is_new).await?;
         self.beat(id).await?;
-        self.store.put_json(&Attempt::key(id), attempt, Precondition::Absent).await?;
+        self.store.put_json(&Attempt::key(id), attempt, is_new).await?;
         Ok(())
     }
 
@@ -151,6 +155,7 @@ impl State {
         for _ in 0..COMPARE_AND_SET_TRIES {
             let (attempt, precondition) = self.attempt_at(id).await?;
             let Some(next) = change(&attempt) else { return Ok(None) };
+            let precondition = kept(Guard::AttemptCompareAndSet, precondition);
             let written = if is_durable {
                 self.store.put_json(&key, &next, precondition).await
             } else {
@@ -305,7 +310,16 @@ impl State {
     }
 }
 
+/// A precondition that is a guard.
+fn kept(guard: Guard, precondition: Precondition) -> Precondition {
+    if stands(guard) { precondition } else { Precondition::None }
+}
+
 /// Refuses a document of a format that this program does not know.
 fn check_version(key: &str, found: u32, known: u32) -> Result<(), Error> {
-    if found == known { Ok(()) } else { Err(Error::UnknownVersion { key: key.to_owned(), found, known }) }
+    if found == known || !stands(Guard::FormatVersion) {
+        Ok(())
+    } else {
+        Err(Error::UnknownVersion { key: key.to_owned(), found, known })
+    }
 }

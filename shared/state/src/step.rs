@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{ObjectStoreExt, Precondition};
+use wap::guard::{Guard, stands};
 use wap::{Attempt, AttemptId, Claim, EndReason, Ended};
 
-use crate::{Error, Holder, State};
+use crate::{Error, Holder, State, kept};
 
 /// How often a caller looks whether the step it waits for is done.
 const POLL: Duration = Duration::from_millis(50);
@@ -56,7 +57,8 @@ impl State {
             Err(error) => return Err(error.into()),
         };
         let holder = self.store.get_json::<Lease>(&key).await?.map_or_else(String::new, |(lease, _)| lease.holder);
-        Ok(if head.age < self.lease && !Holder::is_dead(&holder) {
+        let is_young = head.age < self.lease && stands(Guard::StoreClock);
+        Ok(if is_young && !Holder::is_dead(&holder) {
             Liveness::Alive { holder, heartbeat: head.age }
         } else {
             Liveness::Gone { holder, heartbeat: Some(head.age) }
@@ -130,6 +132,7 @@ async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde
             Claim::Take(next) => {
                 // The heartbeat comes first: a claim without one would look expired.
                 state.beat(id).await?;
+                let precondition = kept(Guard::AttemptCompareAndSet, precondition);
                 match state.store.put_json_volatile(&key, &*next, precondition).await {
                     Ok(_) => return Ok(None),
                     Err(store::Error::Conflict { .. }) => {}
@@ -138,6 +141,14 @@ async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde
             }
             Claim::Wait { .. } => match state.liveness(id).await? {
                 Liveness::Alive { .. } => tokio::time::sleep(POLL).await,
+                Liveness::Gone { .. } if !stands(Guard::ClaimNotTaken) => {
+                    let taken = |attempt: &Attempt| {
+                        let mut next = attempt.clone();
+                        next.steps.remove(name);
+                        Some(next)
+                    };
+                    state.note_attempt(id, taken).await?;
+                }
                 Liveness::Gone { holder, heartbeat } => {
                     let ended = state.expire(id, &holder, heartbeat).await?;
                     return Err(Error::Over { id: id.clone(), ended });

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use wap::Slot;
+use wap::guard::{Guard, stands};
 
 use crate::{Converged, Desired, Error, Publication};
 
@@ -54,7 +55,7 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
         let wanted = views.wanted(&slot, &publication);
         let found = all(CONCURRENT_CALLS, wanted.iter().map(|view| views.find(view))).await?;
         // After the etags were read; see the head of this file.
-        if named(desired).await?.0 != slot {
+        if stands(Guard::RecordReread) && !names(desired, &slot).await? {
             continue;
         }
         let work = wanted
@@ -63,7 +64,11 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
             .filter(|(view, found)| !found.as_ref().is_some_and(|found| views.is_so(view, found)));
         let moves = work.map(|(view, found)| async move {
             let start = Instant::now();
-            let moved = views.change(view, found.as_ref()).await?;
+            let moved = if stands(Guard::ViewMatch) {
+                views.change(view, found.as_ref()).await?
+            } else {
+                views.change(view, views.find(view).await?.as_ref()).await?
+            };
             Ok::<_, Error>(moved.then(|| (start, Instant::now(), found.is_some())))
         });
         let moves = all(CONCURRENT_CALLS, moves).await?;
@@ -80,7 +85,7 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
             continue;
         }
         views.label(&slot, desired).await?;
-        if names(desired, &slot).await? {
+        if !stands(Guard::RecordReread) || names(desired, &slot).await? {
             let mixed = moving.map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
             return Ok(Converged { slot, mixed, changed });
         }

@@ -3,6 +3,7 @@
 //! has to make everything right.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ impl Rates {
 struct Chance {
     rng: Mutex<Rng>,
     rates: Rates,
+    /// Calls, and a digest of what became of them.
     made: Mutex<(u64, u64)>,
+    late: AtomicU64,
 }
 
 impl Fates for Chance {
@@ -63,6 +66,9 @@ impl Fates for Chance {
         } else {
             Fate::Done
         };
+        if matches!(fate, Fate::Late(_)) {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.0 += 1;
         // A running digest of all that happened: two nights of one seed must be the same night.
@@ -93,7 +99,8 @@ pub fn night(seed: u64) -> Night {
         let world = World::new(folder.path()).await;
         let mut rng = Rng::with_seed(seed);
         let rates = Rates::of(&mut rng);
-        let fates = Arc::new(Chance { rng: Mutex::new(rng.fork()), rates, made: Mutex::default() });
+        let fates =
+            Arc::new(Chance { rng: Mutex::new(rng.fork()), rates, made: Mutex::default(), late: AtomicU64::new(0) });
         let partitions = PARTITIONS.map(|partition| PartitionKey::new(partition).unwrap());
         let bad = rng.usize(..PARTITIONS.len() * 2);
         for (number, partition) in partitions.iter().enumerate() {
@@ -105,14 +112,16 @@ pub fn night(seed: u64) -> Night {
         let calls = fates.made.lock().unwrap_or_else(PoisonError::into_inner).0;
         calm(&world, &partitions).await;
         let course = fates.made.lock().unwrap_or_else(PoisonError::into_inner).1;
-        Night { seed, violations: world.violations(), calls, course, seen: world.seen() }
+        let mut seen = world.seen();
+        seen.insert("late effect", fates.late.load(Ordering::Relaxed));
+        Night { seed, violations: world.violations(), calls, course, seen }
     })
 }
 
 /// One worker: runs partitions, and starts again when it was killed.
 async fn work(world: Arc<World>, number: u64, fates: Arc<Chance>, mut rng: Rng) {
     for round in 0..6 {
-        let service = Service::new(&world, &format!("worker{number}-{round}"), fates.clone());
+        let service = world.service(&format!("worker{number}-{round}"), fates.clone());
         let partition = PARTITIONS[rng.usize(..PARTITIONS.len())];
         let key = PartitionKey::new(partition).unwrap();
         match rng.u8(..12) {
@@ -149,7 +158,7 @@ async fn calm(world: &Arc<World>, partitions: &[PartitionKey]) {
     for partition in partitions {
         world.write_source(partition, false);
     }
-    let service = Service::new(world, "calm", Arc::new(Calm));
+    let service = world.service("calm", Arc::new(Calm));
     for partition in partitions {
         service.post("/release", &json!({"partition": partition})).await;
         // All of them first: one that is still as it was would be refused together with the others.

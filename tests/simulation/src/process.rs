@@ -30,6 +30,8 @@ pub enum Fate {
     SleepsBefore(Duration),
     /// The call takes effect; the process sleeps for so long before it goes on.
     SleepsAfter(Duration),
+    /// The call takes effect; the process sleeps for so long and is then told that it may or may not have.
+    LostAsleep(Duration),
 }
 
 /// A call that is about to be made.
@@ -68,6 +70,7 @@ pub struct Process {
     fates: Mutex<Arc<dyn Fates>>,
     made: AtomicUsize,
     wakes: Mutex<Option<Instant>>,
+    asleep: watch::Sender<bool>,
     dead: watch::Sender<bool>,
 }
 
@@ -78,6 +81,7 @@ impl Process {
             fates: Mutex::new(fates),
             made: AtomicUsize::new(0),
             wakes: Mutex::new(None),
+            asleep: watch::Sender::new(false),
             dead: watch::Sender::new(false),
         })
     }
@@ -112,6 +116,14 @@ impl Process {
         let until = Instant::now() + length;
         let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
         *wakes = Some(wakes.map_or(until, |other| other.max(until)));
+        self.asleep.send_replace(true);
+    }
+
+    /// Returns when it has fallen asleep for the first time.
+    pub async fn fell_asleep(&self) {
+        let mut asleep = self.asleep.subscribe();
+        // The sender is a field of `self`, so it is there.
+        let _ = asleep.wait_for(|asleep| *asleep).await;
     }
 
     /// Returns when the process is awake; never if it is dead.
@@ -188,7 +200,7 @@ impl Process {
             Fate::Unavailable | Fate::Late(_) => return Err(lost()),
             Fate::DiesBefore => self.kill(),
             Fate::SleepsBefore(length) => self.fall_asleep(length),
-            Fate::Done | Fate::AnswerLost | Fate::DiesAfter | Fate::SleepsAfter(_) => {}
+            Fate::Done | Fate::AnswerLost | Fate::DiesAfter | Fate::SleepsAfter(_) | Fate::LostAsleep(_) => {}
         }
         self.awake().await;
         let outcome = work.await;
@@ -199,6 +211,12 @@ impl Process {
             }
             Fate::DiesAfter => self.kill(),
             Fate::SleepsAfter(length) => self.fall_asleep(length),
+            Fate::LostAsleep(length) => {
+                self.fall_asleep(length);
+                self.awake().await;
+                outcome?;
+                return Err(lost());
+            }
             _ => {}
         }
         // What others did to the process meanwhile.

@@ -1,9 +1,10 @@
 //! Functions as Cloud Run serves them, and runs of the workflow against them.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::service::{Platform, with_service_routes};
+use ::service::{Parts, Platform, with_service_routes};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -14,8 +15,7 @@ use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 use workflows::{Host, Http, HttpFailure, Raised, Request, Response, Workflow};
 
-use crate::world::routes;
-use crate::{Call, Fates, Process, World, observed};
+use crate::{Call, Fates, Process, observed};
 
 /// The workflow that is deployed.
 const DAILY: &str = include_str!("../../../workflows/daily.yaml");
@@ -23,10 +23,19 @@ const DAILY: &str = include_str!("../../../workflows/daily.yaml");
 /// The functions that it calls, each by the variable in which it looks for the address.
 const FUNCTIONS: [&str; 6] = ["GENERATE_URL", "EXTRACT_URL", "LOAD_URL", "TRANSFORM_URL", "AUDIT_URL", "PUBLISH_URL"];
 
+/// Where functions run: what they reach, and how the source gets into the lake.
+pub trait Place: Debug + Send + Sync {
+    /// What a process needs to reach it. Its calls meet no fate yet.
+    fn parts(&self, process: &Arc<Process>) -> Parts;
+
+    /// `generate` and `extract`.
+    fn sources(&self, platform: Platform) -> OpenApiRouter;
+}
+
 /// A service of all functions. An instance that died is replaced at the next request.
 #[derive(Debug)]
 pub struct Service {
-    world: Arc<World>,
+    place: Arc<dyn Place>,
     name: String,
     fates: Arc<dyn Fates>,
     instance: Mutex<(usize, Option<Instance>)>,
@@ -43,9 +52,9 @@ struct Instance {
 
 impl Service {
     /// No instance is running yet.
-    pub fn new(world: &Arc<World>, name: &str, fates: Arc<dyn Fates>) -> Arc<Self> {
+    pub fn new(place: Arc<dyn Place>, name: &str, fates: Arc<dyn Fates>) -> Arc<Self> {
         Arc::new(Self {
-            world: world.clone(),
+            place,
             name: name.to_owned(),
             caller: Process::new(format!("{name}-caller"), fates.clone()),
             fates,
@@ -67,9 +76,10 @@ impl Service {
         }
         current.0 += 1;
         let process = Process::new(format!("{}-{}", self.name, current.0), self.fates.clone());
-        let platform = Platform::from(observed(self.world.parts(&process), &process));
-        let routes = OpenApiRouter::new()
-            .merge(routes(platform.clone(), self.world.clone()))
+        let platform = Platform::from(observed(self.place.parts(&process), &process));
+        let routes = self
+            .place
+            .sources(platform.clone())
             .merge(load::routes(platform.clone()))
             .merge(transform::routes(platform.clone()))
             .merge(audit::routes(platform.clone()))
@@ -77,6 +87,21 @@ impl Service {
         let instance = Instance { process, router: with_service_routes("simulated", routes) };
         current.1 = Some(instance.clone());
         instance
+    }
+
+    /// The process of the instance that takes requests now.
+    pub fn process(&self) -> Arc<Process> {
+        self.instance().process
+    }
+
+    /// Returns when whoever runs workflows, or the instance, has fallen asleep.
+    pub async fn fell_asleep(&self) {
+        let process = self.process();
+        tokio::select! {
+            biased;
+            () = self.caller.fell_asleep() => {}
+            () = process.fell_asleep() => {}
+        }
     }
 
     /// Kills the instance: the next request finds another.

@@ -3,6 +3,7 @@
 
 mod dbt;
 mod lake;
+mod stage;
 mod store;
 mod views;
 mod warehouse;
@@ -14,26 +15,28 @@ use std::time::Duration;
 
 use ::dbt::{Dbt, Engine as _, Project, Settings, Target};
 use ::pipeline::Pipeline;
+use ::service::{Draft, Local, Parts, Platform, Problem};
 use ::store::Generation;
 use async_trait::async_trait;
 use bytes::Bytes;
 use events::StoreSink;
-use service::{Draft, Local, Parts, Problem};
 use state::Holder;
 use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
 use wap::{Deployment, Digest, Identifier, PartitionKey, RECORD_KEY, Slot};
 
-use crate::Process;
-pub(crate) use lake::routes;
+use crate::service::Place;
+use crate::{Fates, Process, Service};
+pub use stage::WorldStage;
 
 /// After how long without a heartbeat a claim has expired: what pipeline.yaml gives by default.
 pub const LEASE: Duration = Duration::from_mins(1);
 
 /// The content of a table by partition: rows are told apart by the digest of all of them.
-pub type Content = BTreeMap<PartitionKey, Digest>;
+pub(crate) type Content = BTreeMap<PartitionKey, Digest>;
 
 /// Rows of a partition of every table.
-pub const ROWS: u64 = 10;
+pub(crate) const ROWS: u64 = 10;
 
 /// An object of the store.
 #[derive(Debug, Clone)]
@@ -52,6 +55,8 @@ struct SlotState {
     changed: BTreeMap<String, BTreeSet<PartitionKey>>,
     /// Whether transform has the right to write.
     is_writable: bool,
+    /// From when on readers get through its views: BigQuery takes a while to know of an authorisation everywhere.
+    is_readable_from: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -148,20 +153,9 @@ impl World {
         outcome
     }
 
-    /// What a process needs to reach this world. Its calls meet no fate yet: see [`observed`](crate::observed).
-    pub(crate) fn parts(self: &Arc<Self>, process: &Arc<Process>) -> Parts {
-        let store: Arc<dyn ::store::ObjectStore> = Arc::new(store::SimulatedStore { world: self.clone() });
-        Parts {
-            pipeline: self.pipeline.clone(),
-            events: Arc::new(StoreSink::new(store.clone())),
-            store,
-            warehouse: Arc::new(warehouse::SimulatedWarehouse { world: self.clone(), process: process.clone() }),
-            dbt: Arc::new(dbt::SimulatedEngine { world: self.clone(), process: process.clone() }),
-            holder: Holder::instance_of(process.name()),
-            lease: LEASE,
-            home: Path::new("/simulated").into(),
-            local: Arc::new(Nowhere),
-        }
+    /// Functions in this world, whose calls meet these fates.
+    pub fn service(self: &Arc<Self>, name: &str, fates: Arc<dyn Fates>) -> Arc<Service> {
+        Service::new(Arc::new(Here(self.clone())), name, fates)
     }
 
     /// What went wrong.
@@ -211,6 +205,9 @@ impl World {
                 wrong.push(format!("view {name} dangles: {:?} is not in slot {}", view.target, view.slot));
                 continue;
             };
+            if slot.is_readable_from.is_none_or(|from| from > Instant::now()) {
+                wrong.push(format!("view {name} shows slot {}, which its readers may not read yet", view.slot));
+            }
             if !inner.committed.contains(&view.slot) {
                 wrong.push(format!("view {name} shows slot {}, which was never committed", view.slot));
             }
@@ -290,6 +287,32 @@ fn combined(model: &str, parents: &[Content]) -> Content {
         Digest::of(format!("{model}/{partition}/{of_parents:?}"))
     };
     partitions.into_iter().map(|partition| (partition.clone(), rows(partition))).collect()
+}
+
+/// The world as processes reach it.
+#[derive(Debug)]
+struct Here(Arc<World>);
+
+impl Place for Here {
+    fn parts(&self, process: &Arc<Process>) -> Parts {
+        let world = &self.0;
+        let store: Arc<dyn ::store::ObjectStore> = Arc::new(store::SimulatedStore { world: world.clone() });
+        Parts {
+            pipeline: world.pipeline.clone(),
+            events: Arc::new(StoreSink::new(store.clone())),
+            store,
+            warehouse: Arc::new(warehouse::SimulatedWarehouse { world: world.clone(), process: process.clone() }),
+            dbt: Arc::new(dbt::SimulatedEngine { world: world.clone(), process: process.clone() }),
+            holder: Holder::instance_of(process.name()),
+            lease: LEASE,
+            home: Path::new("/simulated").into(),
+            local: Arc::new(Nowhere),
+        }
+    }
+
+    fn sources(&self, platform: Platform) -> OpenApiRouter {
+        lake::routes(platform, self.0.clone())
+    }
 }
 
 /// A machine without files.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeline::Table;
 use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+use wap::guard::{Guard, stands};
 use wap::{Digest, Manifest, Slot};
 use warehouse::{
     Converged, DEPLOYMENT, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse, converge,
@@ -18,6 +21,9 @@ use crate::Process;
 /// The schema of `deployment`.
 pub(super) const OWN_SCHEMA: &str = "live";
 pub(super) const RAW: &str = "raw";
+
+/// How long it takes until an authorisation is known everywhere.
+const AUTHORISATION: Duration = Duration::from_secs(20);
 
 /// How many clones may stand behind a table.
 const MAX_DEPTH: u32 = 3;
@@ -73,7 +79,8 @@ impl Warehouse for SimulatedWarehouse {
 
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         self.world.change(|inner| {
-            let mut state = SlotState { is_writable: true, ..SlotState::default() };
+            let is_readable_from = Some(Instant::now() + AUTHORISATION);
+            let mut state = SlotState { is_writable: true, is_readable_from, ..SlotState::default() };
             if let Some(from) = from {
                 let version = inner.tick();
                 let source = inner.slots.get(&from.name()).ok_or_else(|| gone(&from.name()))?;
@@ -144,7 +151,7 @@ impl Warehouse for SimulatedWarehouse {
             if publication.views.is_empty() {
                 return Err(Error::rejected("there is nothing to publish"));
             }
-            state.is_writable = false;
+            state.is_writable = !stands(Guard::Seal);
             Ok(fingerprint(state))
         })
     }
@@ -155,6 +162,8 @@ impl Warehouse for SimulatedWarehouse {
     }
 
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
+        let is_readable_from = self.world.lock().slots.get(&slot.name()).and_then(|state| state.is_readable_from);
+        sleep_until(is_readable_from.ok_or_else(|| gone(&slot.name()))?).await;
         let inner = self.world.lock();
         let state = inner.slots.get(&slot.name()).ok_or_else(|| gone(&slot.name()))?;
         for view in &publication.views {
