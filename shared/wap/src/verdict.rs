@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::{self, Guard};
-use crate::{Digest, Identifier, PartitionKey};
+use crate::{Digest, Identifier, PartitionKey, Slot};
 
 /// The outcome of an audit. Only [`Verdict::passed`] makes an [`AuditPassed`], and only that publishes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,9 +65,38 @@ impl AuditPassed {
     pub fn fingerprint(&self) -> &Digest {
         &self.fingerprint
     }
+
+    /// Whether a slot with the fingerprint `found` is what was audited.
+    pub fn covers(&self, found: &Digest) -> bool {
+        found == &self.fingerprint || !guard::stands(Guard::FingerprintAtPublish)
+    }
 }
 
 impl Verdict {
+    /// Judges a slot by its rules, and by its fingerprints before the first test and after the last.
+    pub fn new(
+        slot: &Slot,
+        before: Digest,
+        after: Digest,
+        mut rules: Vec<RuleOutcome>,
+        tables: Vec<TableAudit>,
+    ) -> Self {
+        if !guard::stands(Guard::FingerprintBeforeTests) {
+            return Self { fingerprint: after, rules, tables };
+        }
+        if before != after {
+            rules.push(RuleOutcome {
+                rule: "sealed".to_owned(),
+                subject: slot.name(),
+                status: RuleStatus::Failed,
+                failures: 1,
+                detail: "the slot changed while it was audited".to_owned(),
+                sample: Vec::new(),
+            });
+        }
+        Self { fingerprint: before, rules, tables }
+    }
+
     /// The proof that nothing failed, or nothing.
     pub fn passed(&self) -> Option<AuditPassed> {
         let is_clean = self.failed().next().is_none() || !guard::stands(Guard::Verdict);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use wap::protocol::{self, Round};
 use wap::{Digest, Slot};
 
 use super::names::{LIVE, label};
@@ -129,12 +130,12 @@ impl BigQuery {
             let reads = wanted.iter().map(|view| self.table(&view.name));
             let found = all(CONCURRENT_CALLS, reads).await?;
             // After the etags were read; see the head of this file.
-            if named(desired).await?.0 != slot {
-                continue;
-            }
-            let work =
-                wanted.iter().zip(&found).filter(|(view, found)| !found.as_ref().is_some_and(|table| view.is(table)));
-            let moves = work.map(|(view, found)| async move {
+            let named_after = named(desired).await?.0;
+            let is_as_wanted =
+                wanted.iter().zip(&found).map(|(view, found)| found.as_ref().is_some_and(|table| view.is(table)));
+            let Round::Move(stale) = protocol::round(&slot, &named_after, is_as_wanted) else { continue };
+            let moves = stale.into_iter().map(|position| (&wanted[position], &found[position]));
+            let moves = moves.map(|(view, found)| async move {
                 let start = Instant::now();
                 let moved = self.move_view(view, found.as_ref()).await?;
                 Ok::<_, Error>(moved.then(|| (start, Instant::now(), found.is_some())))
@@ -155,7 +156,7 @@ impl BigQuery {
             let labels = BTreeMap::from([("cycle", slot.cycle.to_string()), (SLOT_LABEL, slot.name())]);
             let still = || async { Ok(named(desired).await?.0 == slot) };
             self.label_live(&labels, still).await?;
-            if named(desired).await?.0 == slot {
+            if protocol::is_settled(&slot, &named(desired).await?.0) {
                 let mixed = moving.map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
                 return Ok(Converged { slot, mixed, changed });
             }
