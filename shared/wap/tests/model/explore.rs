@@ -180,7 +180,11 @@ fn start(world: &World, index: usize, actions: &mut Vec<Action>) {
     }
     for attempt in world.building().into_iter().chain(world.live()) {
         let steps = &world.tries[usize::from(attempt)].attempt.steps;
-        let sent = Step::ALL.into_iter().filter(|step| steps.contains_key(step.name()));
+        let is_sent = |step: &Step| {
+            steps.contains_key(step.name())
+                || world.workers.iter().any(|worker| worker.attempt == Some(attempt) && worker.claims(*step))
+        };
+        let sent = Step::ALL.into_iter().filter(is_sent);
         actions.extend(sent.map(|step| Action::Duplicate(index, attempt, step)));
     }
 }

@@ -205,6 +205,14 @@ impl Worker {
         self.is_setting() || self.is_writing() || matches!(self.program, Program::Seal | Program::Move { .. })
     }
 
+    /// Asking for a step that it has not claimed yet.
+    pub(crate) fn claims(&self, step: Step) -> bool {
+        match self.program {
+            Program::Claim(claimed) | Program::AttemptSet(AttemptChange::Claim(claimed), _) => claimed == step,
+            _ => false,
+        }
+    }
+
     /// About to compare and set.
     pub(crate) fn is_setting(&self) -> bool {
         matches!(self.program, Program::RecordSet(..) | Program::AttemptSet(..))
