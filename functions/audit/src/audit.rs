@@ -101,6 +101,10 @@ async fn settle(platform: &Platform, id: &AttemptId, outcome: &Audited) -> Resul
     if attempt.ended.is_some() {
         return Ok(());
     }
+    if attempt.verdict.as_ref().is_some_and(Verdict::was_disturbed) {
+        state.end_attempt(id, EndReason::Failed, &outcome.reason).await?;
+        return Ok(());
+    }
     let refusal = Refusal {
         attempt: id.clone(),
         changes: attempt.work.changes.clone(),

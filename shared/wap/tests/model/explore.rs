@@ -10,7 +10,7 @@ use wap::{EndReason, Hold};
 
 use crate::rerun;
 use crate::worker::{Answer, Program, Step, Worker, call};
-use crate::world::{Broken, Budget, DOMAIN, CORRECTED, Lease, NOW, Try, VIEWS, World};
+use crate::world::{Broken, Budget, CORRECTED, DOMAIN, Lease, NOW, Try, VIEWS, World};
 
 /// Workers in a world where a bounded number of things goes wrong, without the guards in `removed`.
 #[derive(Debug)]
@@ -125,7 +125,9 @@ impl Model for Protocol {
             Property::always("views show only what was committed", |_, world: &World| {
                 world.broken != Some(Broken::ViewBeforeRecord)
             }),
-            Property::always("one attempt at a time", |_, world: &World| world.broken != Some(Broken::BegunBesideAnother)),
+            Property::always("one attempt at a time", |_, world: &World| {
+                world.broken != Some(Broken::BegunBesideAnother)
+            }),
             Property::always("what was refused is not tried again unchanged", |_, world: &World| {
                 world.broken != Some(Broken::RefusedTriedAgain)
             }),
@@ -134,7 +136,9 @@ impl Model for Protocol {
             Property::always("whoever is alive is not taken for dead", |_, world: &World| {
                 world.broken != Some(Broken::AliveExpired)
             }),
-            Property::always("a re-run converges", |model: &Self, world: &World| world.broken.is_some() || model.converges(world)),
+            Property::always("a re-run converges", |model: &Self, world: &World| {
+                world.broken.is_some() || model.converges(world)
+            }),
             Property::sometimes("published", |_, world: &World| world.record.cycle > 0),
             Property::sometimes("published twice", |_, world: &World| world.record.cycle > 1),
             Property::sometimes("refused", |_, world| is_ended(world, EndReason::Refused)),
@@ -142,12 +146,16 @@ impl Model for Protocol {
             Property::sometimes("expired", |_, world| is_ended(world, EndReason::Expired)),
             Property::sometimes("resumed", |_, world: &World| {
                 world.record.building.as_ref().is_some_and(|building| {
-                    world.tries.iter().any(|tried| tried.attempt.slot == building.slot && tried.attempt.run != building.run)
+                    world
+                        .tries
+                        .iter()
+                        .any(|tried| tried.attempt.slot == building.slot && tried.attempt.run != building.run)
                 })
             }),
-            Property::sometimes("mixed views seen", |_, world: &World| {
-                matches!(world.views, [Some(one), Some(other)] if one.attempt != other.attempt)
-            }),
+            Property::sometimes(
+                "mixed views seen",
+                |_, world: &World| matches!(world.views, [Some(one), Some(other)] if one.attempt != other.attempt),
+            ),
         ]
     }
 }

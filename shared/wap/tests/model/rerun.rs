@@ -36,7 +36,9 @@ pub(crate) fn converges(world: &World) -> bool {
         && world.tries[usize::from(live)].tested == Some(content)
         && world.building().is_none()
         && views <= VIEWS
-        && world.views[..views].iter().all(|shown| shown.is_some_and(|shown| shown.attempt == live && shown.is_labelled))
+        && world.views[..views]
+            .iter()
+            .all(|shown| shown.is_some_and(|shown| shown.attempt == live && shown.is_labelled))
 }
 
 fn run(world: &mut World) -> bool {

@@ -126,16 +126,35 @@ pub(crate) enum Program {
     Prepare,
     Transform,
     Seal,
-    Test { before: Content },
-    Fingerprint { before: Content, tested: Content },
+    Test {
+        before: Content,
+    },
+    Fingerprint {
+        before: Content,
+        tested: Content,
+    },
     CheckVerdict,
     CheckFingerprint,
     /// Converge: read the record, the views, the record again; move views; read the record.
     Named(Then),
     ReadViews(u8, Then),
-    NamedAgain { slot: u8, as_wanted: u8, absent: u8, then: Then },
-    Move { slot: u8, stale: u8, absent: u8, overtaken: bool, then: Then },
-    NamedLast { slot: u8, then: Then },
+    NamedAgain {
+        slot: u8,
+        as_wanted: u8,
+        absent: u8,
+        then: Then,
+    },
+    Move {
+        slot: u8,
+        stale: u8,
+        absent: u8,
+        overtaken: bool,
+        then: Then,
+    },
+    NamedLast {
+        slot: u8,
+        then: Then,
+    },
     Release,
 }
 
@@ -531,8 +550,7 @@ fn decide_attempt(world: &World, worker: &mut Worker, change: AttemptChange) {
         AttemptChange::GiveBack(step) => attempt.give_back(step.name(), &holder),
         AttemptChange::Judge { before, tested, after } => {
             let slot = attempt.slot.clone();
-            let verdict =
-                Verdict::new(&slot, before.fingerprint(), after.fingerprint(), tested.rules(), Vec::new());
+            let verdict = Verdict::new(&slot, before.fingerprint(), after.fingerprint(), tested.rules(), Vec::new());
             attempt.judge(verdict)
         }
         AttemptChange::End(why, _) => attempt.ended.is_none().then(|| attempt.end(why.into(), String::new(), NOW)),
@@ -596,7 +614,11 @@ fn attempt_is_set(worker: &mut Worker, change: AttemptChange) {
         AttemptChange::Finish(step @ (Step::Audit | Step::Publish)) => worker.program = Program::Claim(step),
         AttemptChange::Finish(step) => worker.advance(step),
         AttemptChange::GiveBack(step) => {
-            if worker.is_duplicate { worker.stop() } else { worker.program = Program::Claim(step) }
+            if worker.is_duplicate {
+                worker.stop()
+            } else {
+                worker.program = Program::Claim(step)
+            }
         }
         AttemptChange::Judge { .. } => worker.program = Program::Attempt(AttemptChange::Finish(Step::Audit)),
         AttemptChange::End(_, then) => worker.go(then),
@@ -609,12 +631,7 @@ fn claim(world: &mut World, worker: &mut Worker, step: Step) {
     match tried.attempt.claim(step.name(), &worker.holder(), NOW) {
         Claim::Done(_) => match step {
             Step::Publish => worker.program = Program::Named(Then::Release),
-            Step::Audit if tried.attempt.verdict.as_ref().is_none_or(|verdict| verdict.passed().is_none()) => {
-                worker.program = match tried.attempt.ended {
-                    Some(_) => Program::Release,
-                    None => Program::Record(RecordChange::Refuse),
-                };
-            }
+            Step::Audit => settle(&tried.attempt.clone(), worker, number),
             _ => worker.advance(step),
         },
         Claim::Over(_) => worker.go(Then::Over),
@@ -624,6 +641,20 @@ fn claim(world: &mut World, worker: &mut Worker, step: Step) {
             worker.program = Program::AttemptSet(AttemptChange::Claim(step), Some(Attempt::into(*next)));
         }
         Claim::Wait { .. } => worker.program = Program::Wait(step),
+    }
+}
+
+/// A refusal is remembered, each time the audit is asked for, until it is.
+fn settle(attempt: &Attempt, worker: &mut Worker, number: u8) {
+    let Some(verdict) = &attempt.verdict else { return worker.go(Then::Over) };
+    if verdict.passed().is_some() {
+        worker.advance(Step::Audit);
+    } else if attempt.ended.is_some() {
+        worker.program = Program::Release;
+    } else if verdict.was_disturbed() {
+        worker.end(number, Why::Failed, Then::Release);
+    } else {
+        worker.program = Program::Record(RecordChange::Refuse);
     }
 }
 
@@ -660,8 +691,7 @@ fn work(world: &mut World, worker: &mut Worker, answer: Answer) {
             (is_done.then_some(Program::Attempt(AttemptChange::Finish(Step::Prepare))), Step::Prepare)
         }
         Program::Transform => {
-            let versions =
-                if stands(Guard::Pin) { world.tries[usize::from(number)].inputs } else { world.loaded };
+            let versions = if stands(Guard::Pin) { world.tries[usize::from(number)].inputs } else { world.loaded };
             let content = Content { versions, is_built: true, strays: world.places[place].content.strays };
             let is_done = world.write_place(place, content);
             (is_done.then_some(Program::Attempt(AttemptChange::Finish(Step::Transform))), Step::Transform)

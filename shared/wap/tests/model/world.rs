@@ -10,8 +10,8 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 use wap::guard::{Guard, stands};
 use wap::{
-    ATTEMPT_VERSION, Attempt, AttemptId, Building, Deployment, Digest, Identifier, InputMap, Inputs,
-    LedgerEntry, LedgerStep, Live, Model, Parent, PartitionKey, RuleOutcome, RuleStatus, RunId, Slot, View, WorkSet,
+    ATTEMPT_VERSION, Attempt, AttemptId, Building, Deployment, Digest, Identifier, InputMap, Inputs, LedgerEntry,
+    LedgerStep, Live, Model, Parent, PartitionKey, RuleOutcome, RuleStatus, RunId, Slot, View, WorkSet,
 };
 
 use crate::worker::{Program, Worker};
@@ -182,6 +182,26 @@ pub(crate) struct Budget {
     pub drops: u8,
 }
 
+impl fmt::Display for Budget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "attempts={} runs={}", self.attempts, self.runs)?;
+        let faults = [
+            ("crashes", self.crashes),
+            ("expiries", self.expiries),
+            ("losses", self.losses),
+            ("duplicates", self.duplicates),
+            ("meddles", self.meddles),
+            ("loads", self.loads),
+            ("holds", self.holds),
+            ("drops", self.drops),
+        ];
+        for (name, bound) in faults.into_iter().filter(|(_, bound)| *bound > 0) {
+            write!(formatter, " {name}={bound}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A rule of the protocol that was broken by the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Broken {
@@ -322,8 +342,7 @@ impl World {
 
     /// Admission and work set, as the real functions say.
     pub(crate) fn plan(&self, record: &Deployment) -> Plan {
-        let live_versions =
-            record.live.as_ref().map(|live| self.tries[usize::from(number(&live.slot.attempt))].inputs);
+        let live_versions = record.live.as_ref().map(|live| self.tries[usize::from(number(&live.slot.attempt))].inputs);
         let live = live_versions.map(|versions| inputs_of(input_map(versions)));
         let ledger: Vec<LedgerEntry> = (0..PARTITIONS)
             .filter(|partition| self.loaded[*partition] > 0)
