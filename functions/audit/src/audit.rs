@@ -76,25 +76,8 @@ async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Resul
     outcomes.extend(rules::run(platform, plan, &attempt, &tables).await?);
 
     let after = platform.warehouse.fingerprint(&attempt.slot).await?;
-    if after != fingerprint {
-        outcomes.push(RuleOutcome {
-            rule: "sealed".to_owned(),
-            subject: attempt.slot.name(),
-            status: RuleStatus::Failed,
-            failures: 1,
-            detail: "the slot changed while it was audited".to_owned(),
-            sample: Vec::new(),
-        });
-    }
-    let verdict = Verdict { fingerprint, rules: outcomes, tables };
-    let stored = platform
-        .state
-        .update_attempt(id, |attempt| {
-            let mut next = attempt.clone();
-            next.verdict = Some(verdict.clone());
-            attempt.ended.is_none().then_some(next)
-        })
-        .await?;
+    let verdict = Verdict::new(&attempt.slot, fingerprint, after, outcomes, tables);
+    let stored = platform.state.update_attempt(id, |attempt| attempt.judge(verdict.clone())).await?;
     let attempt = stored.unwrap_or(attempt);
     tracing::info!(attempt = %id, passed = verdict.passed().is_some(), rules = verdict.rules.len(), "audited");
     Ok(Audited {
@@ -118,6 +101,10 @@ async fn settle(platform: &Platform, id: &AttemptId, outcome: &Audited) -> Resul
     if attempt.ended.is_some() {
         return Ok(());
     }
+    if attempt.verdict.as_ref().is_some_and(Verdict::was_disturbed) {
+        state.end_attempt(id, EndReason::Failed, &outcome.reason).await?;
+        return Ok(());
+    }
     let refusal = Refusal {
         attempt: id.clone(),
         changes: attempt.work.changes.clone(),
@@ -126,12 +113,7 @@ async fn settle(platform: &Platform, id: &AttemptId, outcome: &Audited) -> Resul
         at: Timestamp::now(),
     };
     platform.announce(Fact::AuditRefused(refused(&attempt, outcome, refusal.at))).await?;
-    let is_building =
-        |record: &wap::Deployment| record.building.as_ref().is_some_and(|building| &building.slot.attempt == id);
-    // An attempt that was overtaken has no say about the record any more.
-    state
-        .update_record(|record| Ok(if is_building(&record) { record.refuse(refusal.clone()) } else { record }))
-        .await?;
+    state.update_record(|record| Ok(record.refuse(refusal.clone()))).await?;
     state
         .update_attempt(id, |attempt: &Attempt| {
             attempt.ended.is_none().then(|| attempt.end(EndReason::Refused, &outcome.reason, Timestamp::now()))

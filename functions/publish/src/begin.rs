@@ -11,6 +11,8 @@ use service::{Body, Platform, Problem, detached};
 use state::{Liveness, State};
 use tokio::time::Instant;
 use utoipa::ToSchema;
+use wap::guard::{Guard, stands};
+use wap::protocol::{self, AtWork, Next};
 use wap::{
     ATTEMPT_VERSION, Attempt, AttemptId, Building, EndReason, PartitionKey, Refused, RunId, Slot, list_partitions,
 };
@@ -81,52 +83,80 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
     let deadline = Instant::now() + state.lease() + GRACE;
     loop {
         let record = state.record().await?;
-        let free = match &record.building {
+        let building = record.building.as_ref().filter(|_| stands(Guard::OldAttemptEnds));
+        let left = match building {
             None => None,
-            Some(building) => match at_work(state, building, &request.run).await? {
-                AtWork::Me => return resume(&platform, building, &request).await,
-                AtWork::Nobody { is_resumable: true } => Some(building.clone()),
-                AtWork::Nobody { is_resumable: false } => {
-                    cancel_jobs(&platform, &building.slot).await;
-                    continue;
-                }
-                AtWork::Other { holder, heartbeat } => {
-                    if Instant::now() >= deadline {
-                        let expires_in = state.lease().saturating_sub(heartbeat).as_secs();
-                        return Err(state::Error::Held { holder, expires_in }.into());
+            Some(building) => {
+                let attempt = state.attempt(&building.slot.attempt).await?;
+                let liveness = state.liveness(attempt.id()).await?;
+                let is_alive = matches!(liveness, Liveness::Alive { .. });
+                match protocol::at_work(building, &attempt, is_alive, &request.run) {
+                    AtWork::Mine => return resume(&platform, building, &request).await,
+                    AtWork::Left => Some((building.clone(), attempt)),
+                    AtWork::Other => {
+                        wait(state, building, &attempt, liveness, deadline).await?;
+                        continue;
                     }
-                    tokio::time::sleep(POLL).await;
-                    continue;
+                    AtWork::Ended(ended) => {
+                        // Its end was recorded in the attempt and not yet in the record.
+                        state.end_attempt(attempt.id(), ended.reason, &ended.detail).await?;
+                        cancel_jobs(&platform, &building.slot).await;
+                        continue;
+                    }
+                    AtWork::Expired => {
+                        let (Liveness::Alive { holder, .. } | Liveness::Gone { holder, .. }) = &liveness;
+                        state.expire(attempt.id(), holder, liveness.heartbeat()).await?;
+                        cancel_jobs(&platform, &building.slot).await;
+                        continue;
+                    }
                 }
-            },
+            }
         };
-        if record.live.is_some() {
+        if record.live.is_some() && stands(Guard::RecoveryFirst) {
             complete(&platform).await?;
         }
         let planned = plan_cycle(&platform).await?;
-        if planned.record != record {
+        if planned.record != record && stands(Guard::PlannedRecord) {
             continue;
         }
-        if let Some(left) = free {
-            let attempt = state.attempt(&left.slot.attempt).await?;
-            if attempt.inputs == planned.inputs_digest {
-                return resume(&platform, &left, &request).await;
+        let left = left.as_ref();
+        let attempt = left.map(|(_, attempt)| attempt);
+        let (inputs, code) = (&planned.inputs_digest, &planned.project.code);
+        let next = protocol::next(&planned.record, attempt, inputs, &planned.work, code).map_err(state::Error::from)?;
+        match (next, left) {
+            (Next::Nothing, _) => return Ok(already_published(&planned)),
+            (Next::Resume, Some((building, _))) => return resume(&platform, building, &request).await,
+            (Next::Supersede, Some((building, attempt))) => {
+                let detail = format!("run {} has something newer to publish", request.run);
+                state.end_attempt(attempt.id(), EndReason::Superseded, &detail).await?;
+                cancel_jobs(&platform, &building.slot).await;
             }
-            let detail = format!("run {} has something newer to publish", request.run);
-            state.end_attempt(attempt.id(), EndReason::Superseded, &detail).await?;
-            cancel_jobs(&platform, &attempt.slot).await;
-            continue;
-        }
-        if planned.work.is_empty() {
-            return Ok(already_published(&planned));
-        }
-        planned.record.check_refusals(&planned.work, &planned.project.code).map_err(state::Error::from)?;
-        match start(&platform, &request, &planned).await {
-            Err(state::Error::Refused(Refused::Moved)) => {}
-            Err(error) => return Err(error.into()),
-            Ok(slot) => return Ok(describe(BeginOutcome::Begun, &slot, &planned)),
+            (Next::Start | Next::Resume | Next::Supersede, _) => match start(&platform, &request, &planned).await {
+                Err(state::Error::Refused(Refused::Moved)) => {}
+                Err(error) => return Err(error.into()),
+                Ok(slot) => return Ok(describe(BeginOutcome::Begun, &slot, &planned)),
+            },
         }
     }
+}
+
+/// Waits a moment for whoever is at work, or says that it takes too long.
+async fn wait(
+    state: &State,
+    building: &Building,
+    attempt: &Attempt,
+    liveness: Liveness,
+    deadline: Instant,
+) -> Result<(), Problem> {
+    if Instant::now() < deadline {
+        tokio::time::sleep(POLL).await;
+        return Ok(());
+    }
+    let expires_in = state.lease().saturating_sub(liveness.heartbeat().unwrap_or_default()).as_secs();
+    let (Liveness::Alive { holder, .. } | Liveness::Gone { holder, .. }) = liveness;
+    let step = attempt.running().map_or("between two steps", |(name, _)| name);
+    let holder = format!("run {} (attempt {}, {step}, process {holder})", building.run, attempt.id());
+    Err(state::Error::Held { holder, expires_in }.into())
 }
 
 /// Jobs of an attempt that is over go on writing where nobody looks, and cost. That they do not end is no reason to wait.
@@ -138,61 +168,11 @@ async fn cancel_jobs(platform: &Platform, slot: &Slot) {
     }
 }
 
-enum AtWork {
-    /// This run began it: the request came twice.
-    Me,
-    /// Whoever it was is gone. An attempt that was left between two steps can be gone on with.
-    Nobody {
-        is_resumable: bool,
-    },
-    Other {
-        holder: String,
-        heartbeat: Duration,
-    },
-}
-
-async fn at_work(state: &State, building: &Building, run: &RunId) -> Result<AtWork, Problem> {
-    let id = &building.slot.attempt;
-    let attempt = state.attempt(id).await?;
-    if let Some(ended) = &attempt.ended {
-        // Its end was recorded in the attempt and not yet in the record, or the other way round.
-        state.end_attempt(id, ended.reason, &ended.detail).await?;
-        return Ok(AtWork::Nobody { is_resumable: false });
-    }
-    match state.liveness(id).await? {
-        Liveness::Alive { .. } if &building.run == run => Ok(AtWork::Me),
-        Liveness::Alive { holder, heartbeat } => {
-            let step = attempt.running().map_or("between two steps", |(name, _)| name);
-            let holder = format!("run {} (attempt {id}, {step}, process {holder})", building.run);
-            Ok(AtWork::Other { holder, heartbeat })
-        }
-        Liveness::Gone { holder, heartbeat } => {
-            if attempt.running().is_some() {
-                state.expire(id, &holder, heartbeat).await?;
-                return Ok(AtWork::Nobody { is_resumable: false });
-            }
-            Ok(AtWork::Nobody { is_resumable: true })
-        }
-    }
-}
-
 async fn resume(platform: &Platform, building: &Building, request: &BeginRequest) -> Result<Begun, Problem> {
     let id = &building.slot.attempt;
     platform.state.beat(id).await?;
     let attempt = platform.state.attempt(id).await?;
-    let record = platform
-        .state
-        .update_record(|mut record| {
-            if let Some(current) = &mut record.building
-                && &current.slot.attempt == id
-            {
-                current.run = request.run.clone();
-                Ok(record)
-            } else {
-                Err(Refused::Moved)
-            }
-        })
-        .await?;
+    let record = platform.state.update_record(|record| record.resume(id, &request.run)).await?;
     let plan = platform.project_plan().await?;
     Ok(Begun {
         outcome: BeginOutcome::Resumed,

@@ -30,6 +30,16 @@ pub enum Liveness {
     Gone { holder: String, heartbeat: Option<Duration> },
 }
 
+impl Liveness {
+    /// How old the last heartbeat is, if there is one.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        match self {
+            Self::Alive { heartbeat, .. } => Some(*heartbeat),
+            Self::Gone { heartbeat, .. } => *heartbeat,
+        }
+    }
+}
+
 impl State {
     /// Writes the heartbeat of an attempt.
     pub async fn beat(&self, id: &AttemptId) -> Result<(), Error> {
@@ -102,17 +112,7 @@ where
         }
         Err(error) => {
             // The claim is given back so that the step can be tried again; the error is what the caller needs to see.
-            let give_back = |attempt: &Attempt| {
-                let mine = attempt
-                    .steps
-                    .get(name)
-                    .is_some_and(|step| step.outcome.is_none() && step.holder == state.holder.as_str());
-                (mine && attempt.ended.is_none()).then(|| {
-                    let mut next = attempt.clone();
-                    next.steps.remove(name);
-                    next
-                })
-            };
+            let give_back = |attempt: &Attempt| attempt.give_back(name, state.holder.as_str());
             if let Err(second) = state.note_attempt(id, give_back).await {
                 tracing::warn!(attempt = %id, step = name, error = %second, "the claim could not be given back");
             }

@@ -137,6 +137,21 @@ impl Attempt {
         Some(next)
     }
 
+    /// Gives a claim back, so that a step that failed can be tried again. `None` if `holder` has it no more.
+    pub fn give_back(&self, step: &str, holder: &str) -> Option<Self> {
+        let is_mine = self.steps.get(step).is_some_and(|step| step.outcome.is_none() && step.holder == holder);
+        (is_mine && self.ended.is_none()).then(|| {
+            let mut next = self.clone();
+            next.steps.remove(step);
+            next
+        })
+    }
+
+    /// Records what the audit found, unless the attempt is over.
+    pub fn judge(&self, verdict: Verdict) -> Option<Self> {
+        self.ended.is_none().then(|| Self { verdict: Some(verdict), ..self.clone() })
+    }
+
     /// Ends the attempt; the first reason stays.
     #[must_use]
     pub fn end(&self, reason: EndReason, detail: impl Into<String>, now: Timestamp) -> Self {

@@ -5,6 +5,7 @@ mod attempt;
 pub mod guard;
 mod lake;
 mod names;
+pub mod protocol;
 mod receipt;
 mod record;
 mod slot;

@@ -172,8 +172,26 @@ impl Deployment {
         Ok(self)
     }
 
-    /// Commits: from here on `live` is what readers shall see, and the slot before it is kept.
+    /// Whether `attempt` is the one that may commit.
+    pub fn names(&self, attempt: &AttemptId) -> bool {
+        self.building.as_ref().is_some_and(|building| &building.slot.attempt == attempt)
+    }
+
+    /// Hands the attempt that may commit to another run.
+    pub fn resume(mut self, attempt: &AttemptId, run: &RunId) -> Result<Self, Refused> {
+        match &mut self.building {
+            Some(building) if &building.slot.attempt == attempt => run.clone_into(&mut building.run),
+            _ => return Err(Refused::Moved),
+        }
+        Ok(self)
+    }
+
+    /// Commits: from here on `live` is what readers shall see, and the slot before it is kept. What was committed
+    /// already, by a call whose answer was lost, stays as it is.
     pub fn commit(mut self, attempt: &AttemptId, live: Live, keep_until: Timestamp) -> Result<Self, Refused> {
+        if self.live.as_ref().is_some_and(|live| &live.slot.attempt == attempt) {
+            return Ok(self);
+        }
         match &self.building {
             Some(building) if &building.slot.attempt == attempt => {}
             _ if !guard::stands(Guard::AttemptClaim) => {}
@@ -198,15 +216,18 @@ impl Deployment {
     /// Takes the right to commit from `attempt`, if it still has it.
     #[must_use]
     pub fn end(mut self, attempt: &AttemptId) -> Self {
-        if self.building.as_ref().is_some_and(|building| &building.slot.attempt == attempt) {
+        if self.names(attempt) {
             self.building = None;
         }
         self
     }
 
-    /// Remembers a refusal and ends the attempt.
+    /// Remembers a refusal and ends the attempt. One that was overtaken has no say any more.
     #[must_use]
     pub fn refuse(self, refusal: Refusal) -> Self {
+        if !self.names(&refusal.attempt) {
+            return self;
+        }
         let mut next = self.end(&refusal.attempt);
         next.refused = Some(refusal);
         next

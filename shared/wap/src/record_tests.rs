@@ -48,6 +48,25 @@ fn only_the_attempt_that_the_record_names_commits() {
 }
 
 #[test]
+fn a_commit_whose_answer_was_lost_is_repeated_without_effect() {
+    let record = published("a");
+    let what = record.live.clone().unwrap();
+    assert_eq!(record.clone().commit(&attempt("a"), what, at(300)), Ok(record));
+}
+
+#[test]
+fn an_attempt_is_resumed_only_while_the_record_names_it() {
+    let record = published("a");
+    let next = building(&record, "b");
+    let begun = record.clone().begin(&record, next).unwrap();
+    let run = RunId::new("run-c").unwrap();
+    let resumed = begun.clone().resume(&attempt("b"), &run).unwrap();
+    assert_eq!(resumed.building.map(|building| building.run), Some(run.clone()));
+    assert_eq!(begun.resume(&attempt("a"), &run), Err(Refused::Moved));
+    assert_eq!(record.resume(&attempt("b"), &run), Err(Refused::Moved));
+}
+
+#[test]
 fn begin_is_refused_when_the_record_is_not_the_one_that_was_planned_from() {
     let planned = published("a");
     let moved = planned.clone().hold(PartitionKey::all(), Hold { reason: String::new(), since: at(0) });
@@ -97,7 +116,10 @@ fn a_refusal_is_remembered_until_content_or_code_changes_or_the_partition_is_lef
         reason: "negative price".to_owned(),
         at: at(3),
     };
-    let record = published("a").refuse(refusal);
+    let record = published("a");
+    assert_eq!(record.clone().refuse(refusal.clone()), record, "it is not the attempt that the record names");
+    let next = building(&record, "b");
+    let record = record.clone().begin(&record, next).unwrap().refuse(refusal);
 
     let again = record.check_refusals(&work(std::slice::from_ref(&bad)), &code).unwrap_err().to_string();
     assert!(again.contains("2025-08-03") && again.contains("negative price"), "{again}");

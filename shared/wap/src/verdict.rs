@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::{self, Guard};
-use crate::{Digest, Identifier, PartitionKey};
+use crate::{Digest, Identifier, PartitionKey, Slot};
 
 /// The outcome of an audit. Only [`Verdict::passed`] makes an [`AuditPassed`], and only that publishes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,13 +65,48 @@ impl AuditPassed {
     pub fn fingerprint(&self) -> &Digest {
         &self.fingerprint
     }
+
+    /// Whether a slot with the fingerprint `found` is what was audited.
+    pub fn covers(&self, found: &Digest) -> bool {
+        found == &self.fingerprint || !guard::stands(Guard::FingerprintAtPublish)
+    }
 }
 
 impl Verdict {
+    /// Judges a slot by its rules, and by its fingerprints before the first test and after the last.
+    pub fn new(
+        slot: &Slot,
+        before: Digest,
+        after: Digest,
+        mut rules: Vec<RuleOutcome>,
+        tables: Vec<TableAudit>,
+    ) -> Self {
+        if !guard::stands(Guard::FingerprintBeforeTests) {
+            return Self { fingerprint: after, rules, tables };
+        }
+        if before != after {
+            rules.push(RuleOutcome {
+                rule: SEALED.to_owned(),
+                subject: slot.name(),
+                status: RuleStatus::Failed,
+                failures: 1,
+                detail: "the slot changed while it was audited".to_owned(),
+                sample: Vec::new(),
+            });
+        }
+        Self { fingerprint: before, rules, tables }
+    }
+
     /// The proof that nothing failed, or nothing.
     pub fn passed(&self) -> Option<AuditPassed> {
         let is_clean = self.failed().next().is_none() || !guard::stands(Guard::Verdict);
         is_clean.then(|| AuditPassed { fingerprint: self.fingerprint.clone() })
+    }
+
+    /// Whether the slot changed while it was audited. Then the findings say nothing of the content that it was built
+    /// from: the attempt has failed, and the content is not refused.
+    pub fn was_disturbed(&self) -> bool {
+        self.failed().any(|rule| rule.rule == SEALED)
     }
 
     /// The rules that failed.
@@ -93,6 +128,9 @@ impl Verdict {
     }
 }
 
+/// The rule that a slot does not change while it is audited.
+const SEALED: &str = "sealed";
+
 /// How many partitions a message names.
 const NAMED: usize = 5;
 
@@ -102,5 +140,59 @@ pub fn list_partitions<'a>(partitions: impl IntoIterator<Item = &'a PartitionKey
     match names.len().checked_sub(NAMED) {
         Some(more @ 1..) => format!("{} and {more} more", names[..NAMED].join(", ")),
         _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AttemptId, Color};
+
+    fn verdict(before: &str, after: &str, status: RuleStatus) -> Verdict {
+        let slot = Slot { color: Color::Blue, cycle: 1, attempt: AttemptId::new("attempt1").unwrap() };
+        let rule = RuleOutcome {
+            rule: "not_null".to_owned(),
+            subject: "lines".to_owned(),
+            status,
+            failures: 1,
+            detail: "1 row".to_owned(),
+            sample: Vec::new(),
+        };
+        Verdict::new(&slot, Digest::of(before), Digest::of(after), vec![rule], Vec::new())
+    }
+
+    #[test]
+    fn only_a_verdict_without_a_failed_rule_passes_and_it_covers_what_was_audited() {
+        let passed = verdict("a", "a", RuleStatus::Warned).passed().unwrap();
+        assert_eq!(passed.fingerprint(), &Digest::of("a"));
+        assert!(passed.covers(&Digest::of("a")) && !passed.covers(&Digest::of("b")));
+        let failed = verdict("a", "a", RuleStatus::Failed);
+        assert!(failed.passed().is_none() && !failed.was_disturbed());
+        assert_eq!(failed.reason(), "not_null on lines: 1 row");
+    }
+
+    #[test]
+    fn a_slot_that_changed_during_its_audit_has_not_passed_and_its_content_is_not_refused_for_it() {
+        let disturbed = verdict("a", "b", RuleStatus::Passed);
+        assert!(disturbed.passed().is_none() && disturbed.was_disturbed());
+        assert!(disturbed.reason().contains("the slot changed while it was audited"));
+    }
+
+    #[test]
+    fn a_reason_names_three_rules_and_counts_the_others() {
+        let mut verdict = verdict("a", "a", RuleStatus::Failed);
+        let rule = verdict.rules[0].clone();
+        verdict.rules.extend([rule.clone(), rule.clone()]);
+        assert!(!verdict.reason().contains("more"));
+        verdict.rules.push(rule);
+        assert!(verdict.reason().ends_with("; and 1 more"));
+    }
+
+    #[test]
+    fn a_message_names_five_partitions_and_counts_the_others() {
+        let keys: Vec<PartitionKey> =
+            (1..=6).map(|day| PartitionKey::new(format!("2025-08-0{day}")).unwrap()).collect();
+        assert!(list_partitions(&keys[..5]).ends_with("2025-08-05"));
+        assert!(list_partitions(&keys).ends_with("2025-08-05 and 1 more"));
     }
 }

@@ -13,6 +13,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use wap::Slot;
 use wap::guard::{Guard, stands};
+use wap::protocol::{self, Round};
 
 use crate::{Converged, Desired, Error, Publication};
 
@@ -55,13 +56,11 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
         let wanted = views.wanted(&slot, &publication);
         let found = all(CONCURRENT_CALLS, wanted.iter().map(|view| views.find(view))).await?;
         // After the etags were read; see the head of this file.
-        if stands(Guard::RecordReread) && !names(desired, &slot).await? {
-            continue;
-        }
-        let work = wanted
-            .iter()
-            .zip(&found)
-            .filter(|(view, found)| !found.as_ref().is_some_and(|found| views.is_so(view, found)));
+        let named_after = named(desired).await?.0;
+        let is_as_wanted =
+            wanted.iter().zip(&found).map(|(view, found)| found.as_ref().is_some_and(|found| views.is_so(view, found)));
+        let Round::Move(stale) = protocol::round(&slot, &named_after, is_as_wanted) else { continue };
+        let work = stale.into_iter().map(|position| (&wanted[position], &found[position]));
         let moves = work.map(|(view, found)| async move {
             let start = Instant::now();
             let moved = if stands(Guard::ViewMatch) {
@@ -85,7 +84,7 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
             continue;
         }
         views.label(&slot, desired).await?;
-        if !stands(Guard::RecordReread) || names(desired, &slot).await? {
+        if protocol::is_settled(&slot, &named(desired).await?.0) {
             let mixed = moving.map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
             return Ok(Converged { slot, mixed, changed });
         }
@@ -97,6 +96,7 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
 }
 
 /// Whether it is still this slot that readers shall see.
+#[cfg(feature = "google")]
 pub(crate) async fn names(desired: &dyn Desired, slot: &Slot) -> Result<bool, Error> {
     Ok(named(desired).await?.0 == *slot)
 }

@@ -23,7 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::matrix::Stage;
 use crate::service::Place;
-use crate::{Calm, Call, Fates, Process, Service};
+use crate::{Call, Calm, Fates, Process, Service};
 
 const FIRST: &str = "2025-08-01";
 const SECOND: &str = "2025-08-02";
@@ -120,7 +120,8 @@ impl Drop for EmbeddedStage {
 
 /// What a reader sees: how many rows of each table, and which cycle. Wrong is what no cycle has.
 fn read(published: &Path) -> Result<(i64, i64, i64), String> {
-    let configuration = duckdb::Config::default().access_mode(AccessMode::ReadOnly).map_err(|error| error.to_string())?;
+    let configuration =
+        duckdb::Config::default().access_mode(AccessMode::ReadOnly).map_err(|error| error.to_string())?;
     let connection = Connection::open_with_flags(published, configuration)
         .map_err(|error| format!("a reader could not open what is published: {error}"))?;
     let sql = "select cycle, (select count(*) from live.fct_orders), (select count(*) from live.dim_items) \
@@ -206,8 +207,7 @@ impl Stage for EmbeddedStage {
     }
 
     async fn judge(&self) -> Vec<String> {
-        let mut found: Vec<String> =
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let mut found: Vec<String> = self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
         match read(&self.published) {
             Ok((_, orders, items)) if (orders, items) == (2 * ROWS, 2 * ROWS) => {}
             Ok(seen) => found.push(format!("in the end readers see {seen:?}")),
@@ -255,7 +255,8 @@ fn build(file: &Path, name: &str, is_full: bool) -> Result<(), duckdb::Error> {
         }
     };
     let connection = Connection::open(file)?;
-    connection.execute_batch(&format!("create schema if not exists staging; create schema if not exists mart; {sql}"))?;
+    connection
+        .execute_batch(&format!("create schema if not exists staging; create schema if not exists mart; {sql}"))?;
     connection.close().map_err(|(_, error)| error)
 }
 
