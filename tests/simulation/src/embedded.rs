@@ -57,12 +57,11 @@ impl Base {
             )
         });
         Connection::open(source).unwrap().execute_batch(&format!("set timezone = 'UTC'; {}", sql.concat())).unwrap();
-        let base = Self { folder };
         let home = Arc::new(Home::open(root).await);
         let service = Service::new(home, "base", Arc::new(Calm));
         let outcome = service.daily("base", json!({"partition": FIRST})).await;
         assert_eq!(outcome.map_err(|raised| raised.value).unwrap()["outcome"], "published");
-        base
+        Self { folder }
     }
 }
 
