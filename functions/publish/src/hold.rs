@@ -48,7 +48,7 @@ pub(crate) async fn hold(
         ));
     }
     let reason = request.reason.unwrap_or_else(|| "held by hand".to_owned());
-    let hold = Hold { reason, since: Timestamp::now() };
+    let hold = Hold { reason, since: Timestamp::now(), rolled_back: None };
     let record =
         platform.state.update_record(|record| Ok(record.hold(request.partition.clone(), hold.clone()))).await?;
     Ok(Json(Holds { held: record.held.into_keys().collect() }))

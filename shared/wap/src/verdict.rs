@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Identifier, PartitionKey};
 
 /// The outcome of an audit. Only [`Verdict::passed`] makes an [`AuditPassed`], and only that publishes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// The slot's content when the first test ran.
@@ -17,7 +18,7 @@ pub struct Verdict {
 }
 
 /// One rule: a dbt test, a reconciliation, a volume rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleOutcome {
     pub rule: String,
@@ -33,7 +34,7 @@ pub struct RuleOutcome {
 }
 
 /// How a rule ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleStatus {
     Passed,
@@ -43,7 +44,7 @@ pub enum RuleStatus {
 }
 
 /// A published table, before and after.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableAudit {
     pub view: Identifier,

@@ -33,7 +33,8 @@ pub use error::Error;
 pub use place::{
     DEPLOYMENT, DeploymentRow, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Rows,
 };
-pub use step::{Statistics, Step};
+pub use step::Step;
+pub use wap::Statistics;
 
 /// A warehouse. Every method may be called again after an error or a lost answer and then has the same effect.
 #[async_trait]
