@@ -120,6 +120,7 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
         if planned.work.is_empty() {
             return Ok(already_published(&planned));
         }
+        planned.record.check_rolled_back(&planned.inputs.models).map_err(state::Error::from)?;
         planned.record.check_refusals(&planned.work, &planned.project.code).map_err(state::Error::from)?;
         match start(&platform, &request, &planned).await {
             Err(state::Error::Refused(Refused::Moved)) => {}
@@ -130,7 +131,7 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
 }
 
 /// Jobs of an attempt that is over go on writing where nobody looks, and cost. That they do not end is no reason to wait.
-async fn cancel_jobs(platform: &Platform, slot: &Slot) {
+pub(crate) async fn cancel_jobs(platform: &Platform, slot: &Slot) {
     match platform.warehouse.cancel(slot).await {
         Ok(0) => {}
         Ok(jobs) => tracing::info!(%slot, jobs, "cancelled what an attempt before this one had left running"),

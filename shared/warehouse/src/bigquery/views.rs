@@ -152,6 +152,7 @@ impl BigQuery {
             if overtaken {
                 continue;
             }
+            changed |= self.drop_retired(desired, &slot, &publication).await?;
             let labels = BTreeMap::from([("cycle", slot.cycle.to_string()), (SLOT_LABEL, slot.name())]);
             let still = || async { Ok(named(desired).await?.0 == slot) };
             self.label_live(&labels, still).await?;
@@ -164,6 +165,26 @@ impl BigQuery {
             what: format!("dataset {}", self.names.live),
             next: "its views are changed by others all the time; find out by whom, then run the step again".to_owned(),
         })
+    }
+
+    /// Takes from readers what was given up and is not in the slot: only views that were made here, and only while the
+    /// record names the slot. Nothing is deleted on a condition, so somebody may have made such a view anew meanwhile.
+    /// Then the record has changed, and the next round makes it again.
+    async fn drop_retired(&self, desired: &dyn Desired, slot: &Slot, publication: &Publication) -> Result<bool, Error> {
+        let mut is_changed = false;
+        for name in desired.retired().await? {
+            if publication.views.iter().any(|view| view.name == name) {
+                continue;
+            }
+            let view = TableName::new(self.names.live.as_str(), name.as_str());
+            let found = self.table(&view).await?;
+            let is_ours = found.is_some_and(|table| table.view.is_some() && table.labels.contains_key(SLOT_LABEL));
+            if is_ours && named(desired).await?.0 == *slot && desired.retired().await?.contains(&name) {
+                self.drop_table(&view).await?;
+                is_changed = true;
+            }
+        }
+        Ok(is_changed)
     }
 
     /// Moves a view, or makes it. `false` if somebody else changed it meanwhile.
