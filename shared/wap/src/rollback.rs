@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Deployment, Hold, Kept, Live, Refused};
+use crate::verdict::list;
 use crate::work::{Inputs, changes};
 use crate::{Digest, PartitionKey, RunId, Slot};
 
@@ -128,13 +129,11 @@ impl Deployment {
         if rollback.models.iter().any(|(id, digest)| models.get(id) != digest.as_ref()) {
             return Ok(());
         }
-        let (number, first) = (rollback.models.len(), rollback.models.keys().next());
-        let first = first.map_or("", |id| id.rsplit('.').next().unwrap_or(id));
         Err(Refused::CodeRolledBack {
             cycle: rollback.from.cycle,
             by: self.cycle,
             reason: rollback.reason.clone(),
-            models: if number == 1 { first.to_owned() } else { format!("{first} and {} more", number - 1) },
+            models: list(rollback.models.keys().map(|id| id.rsplit('.').next().unwrap_or(id))),
         })
     }
 

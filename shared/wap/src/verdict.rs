@@ -92,12 +92,17 @@ impl Verdict {
     }
 }
 
-/// How many partitions a message names.
+/// How many partitions or models a message names.
 const NAMED: usize = 5;
 
 /// The partitions a verdict is about, for messages. A history that came at once is not spelt out.
 pub fn list_partitions<'a>(partitions: impl IntoIterator<Item = &'a PartitionKey>) -> String {
-    let names: Vec<&str> = partitions.into_iter().map(PartitionKey::as_str).collect();
+    list(partitions.into_iter().map(PartitionKey::as_str))
+}
+
+/// The first few names.
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
     match names.len().checked_sub(NAMED) {
         Some(more @ 1..) => format!("{} and {more} more", names[..NAMED].join(", ")),
         _ => names.join(", "),
