@@ -8,16 +8,16 @@ use events::{CyclePublished, CycleRolledBack, Fact};
 use jiff::Timestamp;
 use service::{Platform, Problem};
 use store::ObjectStoreExt;
-use wap::{Attempt, EndReason, Identifier, Live, Rollback, Slot};
+use wap::{Attempt, Deployment, EndReason, Identifier, Live, Rollback, Slot};
 use warehouse::{Desired, Publication};
 
 use crate::receipt::receipt;
 
-/// Makes the world agree with the record. Cheap when it does.
-pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
+/// Makes the world agree with the record, and returns the record: its cycle has a receipt from now on. Cheap when it does.
+pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem> {
     let state = &platform.state;
     let record = state.record().await?;
-    let Some(live) = &record.live else { return Ok(()) };
+    let Some(live) = &record.live else { return Ok(record) };
     let attempt = state.attempt(&live.slot.attempt).await?;
     let found = state.receipt(record.cycle).await?;
     if found.is_none() {
@@ -27,7 +27,7 @@ pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
     let converged = platform.warehouse.converge(&FromRecord { platform }).await?;
     if converged.slot != live.slot {
         // Somebody published meanwhile, and the views are theirs; so is the rest of the work.
-        return Ok(());
+        return Ok(record);
     }
     // The attempt of a slot that came back ended long ago: there the receipt says whether all of this was done.
     let is_new = match &record.rollback {
@@ -54,7 +54,7 @@ pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
             })
             .await?;
     }
-    Ok(())
+    Ok(record)
 }
 
 fn rolled_back(cycle: u64, live: &Live, rollback: &Rollback) -> CycleRolledBack {

@@ -60,9 +60,8 @@ pub(crate) async fn rollback(
 async fn run(platform: &Platform, request: &RollbackRequest) -> Result<RollbackOutcome, Problem> {
     let state = &platform.state;
     for _ in 0..TRIES {
-        // The cycle that is live gets its receipt, and its attempt its end, before another one is.
-        complete(platform).await?;
-        let record = state.record().await?;
+        // Every cycle has a receipt before the next one is there: this is the record that has it, and only this is changed.
+        let record = complete(platform).await?;
         if record.cycle != request.cycle {
             return repeated(platform, &record, request).await;
         }

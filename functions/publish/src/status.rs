@@ -70,7 +70,12 @@ pub(crate) async fn status(Extension(platform): Extension<Platform>) -> Result<J
     let live = state.live_inputs(&record).await?.unwrap_or_default().partitions;
     let ledger = state.ledger().await?;
     let step = match &record.building {
-        Some(building) => Some(step(&state.attempt(&building.slot.attempt).await?)),
+        Some(building) => match state.attempt(&building.slot.attempt).await {
+            Ok(attempt) => Some(step(&attempt)),
+            // Whoever asks because something is damaged is told the rest.
+            Err(state::Error::NoAttempt { id }) => Some(format!("attempts/{id}.json is missing")),
+            Err(error) => return Err(error.into()),
+        },
         None => None,
     };
     let at_work = match &record.building {
