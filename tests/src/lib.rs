@@ -8,6 +8,8 @@
     reason = "this crate is tests"
 )]
 
+mod up;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+pub use up::Up;
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {

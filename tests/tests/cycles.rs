@@ -120,3 +120,38 @@ fn a_run_can_stop_before_publish_and_be_published_by_hand() {
     sandbox.run(&["publish", "1"]).ok();
     assert_eq!(sandbox.cycle(), 1);
 }
+
+#[test]
+fn a_backfill_of_gaps_runs_what_readers_do_not_see_and_nothing_else() {
+    let sandbox = Sandbox::retail();
+    let range = ["--from", "2025-08-01", "--to", "2025-08-04"];
+    let backfill = |more: &[&str]| -> Vec<(String, String)> {
+        let results = sandbox.run(&[&["backfill", "--gaps", "--json"], &range[..], more].concat()).ok().json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let results = results.as_array().unwrap().iter();
+        results.map(|result| (text(&result["partition"]), text(&result["outcome"]))).collect()
+    };
+    sandbox.day("2025-08-01");
+    // The fourth is loaded and not published; the first has another content in `raw` than readers see.
+    sandbox.run(&["run", "daily", "--partition", "2025-08-04", "--until", "load"]).ok();
+    let corrupt = "{\"corrupt\":\"wrong_total\"}";
+    sandbox.run(&["run", "daily", "--partition", "2025-08-01", "--until", "load", "--data", corrupt]).ok();
+    let status = sandbox.status();
+    let of =
+        |day: &str| status["partitions"].as_array().unwrap().iter().find(|entry| entry["partition"] == day).unwrap();
+    assert_eq!((&of("2025-08-01")["state"], &of("2025-08-01")["late"]), (&"pending".into(), &1.into()));
+    assert_eq!((&of("2025-08-04")["state"], &of("2025-08-04")["late"]), (&"pending".into(), &0.into()));
+    // The third was extracted and is held: that is no gap.
+    sandbox.run(&["run", "daily", "--partition", "2025-08-03", "--until", "extract"]).ok();
+    sandbox.run(&["hold", "2025-08-03"]).ok();
+    let done = backfill(&["--cycle-per", "all"]);
+    let expected = [("2025-08-01", "stopped"), ("2025-08-02", "stopped"), ("2025-08-04", "published")];
+    assert_eq!(done, expected.map(|(day, outcome)| (day.to_owned(), outcome.to_owned())));
+    assert_eq!((sandbox.cycle(), backfill(&[])), (2, Vec::new()));
+    sandbox.run(&["release", "2025-08-03"]).ok();
+    assert_eq!(backfill(&[]), [("2025-08-03".to_owned(), "published".to_owned())]);
+
+    let undisturbed = Sandbox::retail();
+    undisturbed.run(&[&["backfill"], &range[..], &["--cycle-per", "all"]].concat()).ok();
+    assert_eq!(sandbox.digest(), undisturbed.digest());
+}

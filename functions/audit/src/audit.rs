@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use service::{Body, Platform, Problem, ProjectPlan, detached};
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
-use wap::{Attempt, AttemptId, EndReason, Refusal, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
+use wap::{
+    Attempt, AttemptId, EndReason, Refusal, RuleOutcome, RuleStatus, TableAudit, TableVolume, Verdict, list_partitions,
+};
 use warehouse::{Place, Publication, PublishedView, Statistics};
 
 use crate::{publication, reconcile, rules, tests};
@@ -38,6 +40,13 @@ pub(crate) struct Audited {
     partitions: String,
     /// What readers go on seeing if it did not pass.
     live_cycle: u64,
+    /// What moved on the way from the source to the slot.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    moved: Vec<TableVolume>,
+    /// Bytes of the slot, where the warehouse tells.
+    #[serde(default)]
+    slot_bytes: Option<u64>,
     #[serde(default)]
     #[schema(value_type = Object)]
     cost: Statistics,
@@ -71,7 +80,8 @@ async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Resul
     let fingerprint = platform.warehouse.seal(&attempt.slot, &publication).await?;
 
     let mut outcomes = tests::run(platform, plan, &attempt).await?;
-    outcomes.extend(reconcile::run(platform, plan, &attempt).await?);
+    let (reconciled, moved) = reconcile::run(platform, plan, &attempt).await?;
+    outcomes.extend(reconciled);
     let tables = compare(platform, plan, &attempt, &publication, record.live.as_ref()).await?;
     outcomes.extend(rules::run(platform, plan, &attempt, &tables).await?);
 
@@ -87,6 +97,8 @@ async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Resul
         findings: verdict.rules.iter().filter(|rule| rule.status != RuleStatus::Passed).cloned().collect(),
         partitions: list_partitions(&attempt.work.partitions()),
         live_cycle: record.cycle,
+        moved,
+        slot_bytes: platform.warehouse.bytes(&attempt.slot).await?,
         cost: platform.warehouse.statistics(),
     })
 }

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use pipeline::{Changes, Reconcile, Table};
 use serde_json::Value;
 use service::{Platform, Problem, ProjectPlan};
-use wap::{Attempt, Manifest, PartitionKey, RuleOutcome, RuleStatus};
+use wap::{Attempt, Manifest, PartitionKey, RuleOutcome, RuleStatus, TableVolume};
 use warehouse::Place;
 
-/// Reconciles every table of which a partition changed.
+/// Reconciles every table of which a partition changed, and says how much of each there is.
 pub(crate) async fn run(
     platform: &Platform,
     plan: &ProjectPlan,
     attempt: &Attempt,
-) -> Result<Vec<RuleOutcome>, Problem> {
+) -> Result<(Vec<RuleOutcome>, Vec<TableVolume>), Problem> {
     let mut outcomes = Vec::new();
+    let mut volumes = Vec::new();
     for table in platform.pipeline.tables.values() {
         let mut manifests = BTreeMap::new();
         for change in attempt.work.changes.iter().filter(|change| change.table == table.name) {
@@ -27,21 +28,32 @@ pub(crate) async fn run(
         if manifests.is_empty() {
             continue;
         }
-        outcomes.push(lake_and_raw(platform, attempt, table, &manifests).await?);
+        let (outcome, raw_rows) = lake_and_raw(platform, attempt, table, &manifests).await?;
+        outcomes.push(outcome);
+        let lake_rows = manifests.values().map(|manifest| manifest.rows).sum();
+        volumes.push(TableVolume {
+            table: table.name.clone(),
+            partitions: manifests.len() as u64,
+            // Extract has counted in the source, and stores no manifest whose rows are another number.
+            source_rows: lake_rows,
+            lake_rows,
+            lake_bytes: manifests.values().map(|manifest| manifest.bytes).sum(),
+            raw_rows,
+        });
         if let Some(reconcile) = &table.reconcile {
             outcomes.push(raw_and_mart(platform, plan, attempt, table, reconcile, manifests.keys()).await?);
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, volumes))
 }
 
-/// Rows and sums of each changed partition, in the manifest and in the pin.
+/// Rows and sums of each changed partition, in the manifest and in the pin; and all rows of them in the pin.
 async fn lake_and_raw(
     platform: &Platform,
     attempt: &Attempt,
     table: &Table,
     manifests: &BTreeMap<PartitionKey, Manifest>,
-) -> Result<RuleOutcome, Problem> {
+) -> Result<(RuleOutcome, u64), Problem> {
     let measures: Vec<&str> =
         table.reconcile.iter().flat_map(|reconcile| reconcile.measures.keys()).map(wap::Identifier::as_str).collect();
     let sums: String = measures.iter().map(|column| format!(", SUM({column})")).collect();
@@ -54,9 +66,11 @@ async fn lake_and_raw(
     let by_partition: BTreeMap<&str, &Vec<Value>> =
         found.rows.iter().filter_map(|row| Some((row.first()?.as_str()?, row))).collect();
     let mut differences = Vec::new();
+    let mut all_rows = 0;
     for (partition, manifest) in manifests {
         let row = by_partition.get(partition.as_str());
         let rows = row.and_then(|row| row[1].as_u64()).unwrap_or_default();
+        all_rows += rows;
         if rows != manifest.rows {
             differences.push(format!("{partition}: {} rows in the lake, {rows} in raw", manifest.rows));
         }
@@ -68,7 +82,7 @@ async fn lake_and_raw(
             }
         }
     }
-    Ok(judged("lake_equals_raw", table.name.as_str(), &differences))
+    Ok((judged("lake_equals_raw", table.name.as_str(), &differences), all_rows))
 }
 
 /// The latest state of every key that the changed partitions name, in `raw` and in the model.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use wap::PartitionKey;
+use wap::{Identifier, PartitionKey};
 
 /// Write-audit-publish with blue/green deployment for BigQuery, on this machine.
 #[derive(Debug, Parser)]
@@ -55,9 +55,13 @@ pub(crate) enum Command {
     Status(JsonOption),
     /// Publish a cycle that was audited and waits
     Publish(PublishOptions),
+    /// Go back to the slot that was live before, and keep out what that takes from readers
+    Rollback(RollbackOptions),
+    /// Give up a published view: the next cycle may lack it
+    Retire(RetireOptions),
     /// Go on without a partition: later cycles keep what they had of it
     Hold(HoldOptions),
-    /// Take a held partition up again
+    /// Take up again a held partition, or all that a rollback keeps out
     Release(ReleaseOptions),
     /// What was published in a cycle, from what, and on what evidence
     Receipt(ReceiptOptions),
@@ -138,6 +142,9 @@ pub(crate) struct BackfillOptions {
     /// Publish after every partition, or once for all
     #[arg(long, value_enum, default_value_t = CyclePer::Partition)]
     pub cycle_per: CyclePer,
+    /// Only partitions that readers do not see yet, or see in an older content
+    #[arg(long)]
+    pub gaps: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -159,6 +166,28 @@ pub(crate) struct PublishOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RollbackOptions {
+    /// Why, for whoever reads it later
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Only if this cycle is live [default: the one that is live now]
+    #[arg(long, value_name = "CYCLE")]
+    pub cycle: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetireOptions {
+    /// The view, as `bgp digest` lists it
+    pub view: Identifier,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct HoldOptions {
     pub partition: PartitionKey,
     /// Why, for whoever reads it later
@@ -171,7 +200,11 @@ pub(crate) struct HoldOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReleaseOptions {
-    pub partition: PartitionKey,
+    #[arg(required_unless_present = "cycle", conflicts_with = "cycle")]
+    pub partition: Option<PartitionKey>,
+    /// All that is kept out because this cycle was rolled back
+    #[arg(long, value_name = "CYCLE")]
+    pub cycle: Option<u64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 
 /// Workflow files are part of the program, so that it runs from any folder and runs what it was built with.
 const DAILY: &str = include_str!("../../../workflows/daily.yaml");
+const ROLLBACK: &str = include_str!("../../../workflows/rollback.yaml");
 
 /// The functions, each by the variable in which workflows look for its address.
 const FUNCTIONS: [&str; 6] = ["GENERATE_URL", "EXTRACT_URL", "LOAD_URL", "TRANSFORM_URL", "AUDIT_URL", "PUBLISH_URL"];
@@ -24,6 +25,7 @@ pub(crate) struct Engine {
     pub platform: Platform,
     server: Server,
     daily: Workflow,
+    rollback: Workflow,
     http: Arc<HttpClient>,
 }
 
@@ -40,11 +42,21 @@ impl Engine {
         let platform = Platform::open(config).await?;
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform)).await?;
         let daily = Workflow::parse("daily.yaml", DAILY)?;
-        Ok(Self { platform, server, daily, http: Arc::new(HttpClient::new()?) })
+        let rollback = Workflow::parse("rollback.yaml", ROLLBACK)?;
+        Ok(Self { platform, server, daily, rollback, http: Arc::new(HttpClient::new()?) })
     }
 
     /// Runs the daily workflow to its end.
     pub(crate) async fn daily(&self, argument: Value, observer: Arc<dyn Observer>) -> Execution {
+        self.execute(&self.daily, argument, Some(observer)).await
+    }
+
+    /// Runs the rollback workflow to its end.
+    pub(crate) async fn rollback(&self, argument: Value) -> Execution {
+        self.execute(&self.rollback, argument, None).await
+    }
+
+    async fn execute(&self, workflow: &Workflow, argument: Value, observer: Option<Arc<dyn Observer>>) -> Execution {
         let run = new_run_id();
         let address = format!("http://{}", self.server.address);
         let mut environment: BTreeMap<String, String> =
@@ -52,8 +64,10 @@ impl Engine {
         environment.insert("GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID".to_owned(), run.clone());
         let mut host = Host::new(self.http.clone());
         host.environment = environment;
-        host.observer = observer;
-        let outcome = self.daily.run(argument, &host).await;
+        if let Some(observer) = observer {
+            host.observer = observer;
+        }
+        let outcome = workflow.run(argument, &host).await;
         Execution { run, outcome }
     }
 

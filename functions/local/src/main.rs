@@ -54,6 +54,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Backfill(options) => commands::backfill::backfill(&config, &options).await,
             Command::Status(options) => commands::status::status(&config, &options).await,
             Command::Publish(options) => commands::publish::publish(&config, &options).await,
+            Command::Rollback(options) => commands::rollback::rollback(&config, &options).await,
+            Command::Retire(options) => commands::retire::retire(&config, &options).await,
             Command::Hold(options) => commands::hold::hold(&config, &options).await,
             Command::Release(options) => commands::hold::release(&config, &options).await,
             Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,

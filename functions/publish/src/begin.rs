@@ -131,11 +131,14 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
                 state.end_attempt(attempt.id(), EndReason::Superseded, &detail).await?;
                 cancel_jobs(&platform, &building.slot).await;
             }
-            (Next::Start | Next::Resume | Next::Supersede, _) => match start(&platform, &request, &planned).await {
-                Err(state::Error::Refused(Refused::Moved)) => {}
-                Err(error) => return Err(error.into()),
-                Ok(slot) => return Ok(describe(BeginOutcome::Begun, &slot, &planned)),
-            },
+            (Next::Start | Next::Resume | Next::Supersede, _) => {
+                planned.record.check_rolled_back(&planned.inputs.models).map_err(state::Error::from)?;
+                match start(&platform, &request, &planned).await {
+                    Err(state::Error::Refused(Refused::Moved)) => {}
+                    Err(error) => return Err(error.into()),
+                    Ok(slot) => return Ok(describe(BeginOutcome::Begun, &slot, &planned)),
+                }
+            }
         }
     }
 }
@@ -160,7 +163,7 @@ async fn wait(
 }
 
 /// Jobs of an attempt that is over go on writing where nobody looks, and cost. That they do not end is no reason to wait.
-async fn cancel_jobs(platform: &Platform, slot: &Slot) {
+pub(crate) async fn cancel_jobs(platform: &Platform, slot: &Slot) {
     match platform.warehouse.cancel(slot).await {
         Ok(0) => {}
         Ok(jobs) => tracing::info!(%slot, jobs, "cancelled what an attempt before this one had left running"),

@@ -1,43 +1,70 @@
 //! After the commit: the receipt, the views, the end of the attempt. All of it follows from the record, so whoever comes
 //! next can finish it.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
-use events::{CyclePublished, Fact};
+use events::{CyclePublished, CycleRolledBack, Fact};
 use jiff::Timestamp;
 use service::{Platform, Problem};
 use store::ObjectStoreExt;
-use wap::{Attempt, EndReason, Live, RECEIPT_VERSION, Receipt, Slot, StepSeconds};
+use wap::{Attempt, Deployment, EndReason, Identifier, Live, Rollback, Slot};
 use warehouse::{Desired, Publication};
 
-/// Makes the world agree with the record. Cheap when it does.
-pub(crate) async fn complete(platform: &Platform) -> Result<(), Problem> {
-    let record = platform.state.record().await?;
-    let Some(live) = &record.live else { return Ok(()) };
-    let attempt = platform.state.attempt(&live.slot.attempt).await?;
-    if platform.state.receipt(record.cycle).await?.is_none() {
+use crate::receipt::receipt;
+
+/// Makes the world agree with the record, and returns the record: its cycle has a receipt from now on. Cheap when it does.
+pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem> {
+    let state = &platform.state;
+    let record = state.record().await?;
+    let Some(live) = &record.live else { return Ok(record) };
+    let attempt = state.attempt(&live.slot.attempt).await?;
+    let found = state.receipt(record.cycle).await?;
+    if found.is_none() {
         // Before the views: a reader who sees the cycle finds its receipt.
-        platform.state.put_receipt(&receipt(record.cycle, live, &attempt, None)?).await?;
+        state.put_receipt(&receipt(&record, live, &attempt, None)?).await?;
     }
     let converged = platform.warehouse.converge(&FromRecord { platform }).await?;
     if converged.slot != live.slot {
         // Somebody published meanwhile, and the views are theirs; so is the rest of the work.
-        return Ok(());
+        return Ok(record);
     }
-    if converged.changed || attempt.ended.is_none() {
+    // The attempt of a slot that came back ended long ago: there the receipt says whether all of this was done.
+    let is_new = match &record.rollback {
+        Some(_) => found.is_none_or(|receipt| receipt.mixed_seconds.is_none()),
+        None => attempt.ended.is_none(),
+    };
+    if is_new {
+        let fact = match &record.rollback {
+            Some(rollback) => Fact::CycleRolledBack(rolled_back(record.cycle, live, rollback)),
+            None => Fact::CyclePublished(published(record.cycle, live, &attempt)),
+        };
+        platform.announce(fact).await?;
+    }
+    if converged.changed || is_new {
         let mixed = converged.mixed.as_secs_f64();
-        platform.state.put_receipt(&receipt(record.cycle, live, &attempt, Some(mixed))?).await?;
+        state.put_receipt(&receipt(&record, live, &attempt, Some(mixed))?).await?;
     }
     if attempt.ended.is_none() {
-        platform.announce(Fact::CyclePublished(published(record.cycle, live, &attempt))).await?;
+        let detail = format!("cycle {}", live.slot.cycle);
+        state
+            .update_attempt(attempt.id(), |attempt| {
+                let ended = attempt.end(EndReason::Published, detail.clone(), Timestamp::now());
+                attempt.ended.is_none().then_some(ended)
+            })
+            .await?;
     }
-    platform
-        .state
-        .update_attempt(attempt.id(), |attempt| {
-            let ended = attempt.end(EndReason::Published, format!("cycle {}", live.slot.cycle), Timestamp::now());
-            attempt.ended.is_none().then_some(ended)
-        })
-        .await?;
-    Ok(())
+    Ok(record)
+}
+
+fn rolled_back(cycle: u64, live: &Live, rollback: &Rollback) -> CycleRolledBack {
+    CycleRolledBack {
+        cycle,
+        from: rollback.from.name(),
+        to: live.slot.name(),
+        held: rollback.held.clone(),
+        at: rollback.at,
+    }
 }
 
 fn published(cycle: u64, live: &Live, attempt: &Attempt) -> CyclePublished {
@@ -53,39 +80,6 @@ fn published(cycle: u64, live: &Live, attempt: &Attempt) -> CyclePublished {
     }
 }
 
-fn receipt(cycle: u64, live: &Live, attempt: &Attempt, mixed_seconds: Option<f64>) -> Result<Receipt, Problem> {
-    let Some(verdict) = attempt.verdict.clone() else {
-        return Err(Problem::internal(format!(
-            "attempt {} is live and has no verdict; restore attempts/ from a backup",
-            attempt.id()
-        )));
-    };
-    let mut steps: Vec<_> =
-        attempt.steps.iter().filter_map(|(name, step)| Some((step.finished_at?, name, step))).collect();
-    steps.sort_by_key(|(finished, name, _)| (*finished, *name));
-    Ok(Receipt {
-        version: RECEIPT_VERSION,
-        cycle,
-        slot: live.slot.clone(),
-        run: attempt.run.clone(),
-        published_at: live.published_at,
-        inputs: live.inputs.clone(),
-        newest_partition: live.newest_partition.clone(),
-        held: live.held.clone(),
-        work: attempt.work.clone(),
-        verdict,
-        views: live.views.clone(),
-        steps: steps
-            .into_iter()
-            .map(|(finished, name, step)| StepSeconds {
-                step: name.clone(),
-                seconds: finished.duration_since(step.claimed_at).as_secs_f64(),
-            })
-            .collect(),
-        mixed_seconds,
-    })
-}
-
 /// What the record says now, with the views that were fixed when the slot was sealed.
 struct FromRecord<'a> {
     platform: &'a Platform,
@@ -93,16 +87,15 @@ struct FromRecord<'a> {
 
 #[async_trait]
 impl Desired for FromRecord<'_> {
+    async fn retired(&self) -> Result<BTreeSet<Identifier>, warehouse::Error> {
+        Ok(self.platform.state.record().await.map_err(unreadable)?.retired)
+    }
+
     async fn desired(&self) -> Result<Option<(Slot, Publication)>, warehouse::Error> {
-        let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| warehouse::Error::Unavailable {
-            what: "reading what is to be published".to_owned(),
-            source: error,
-        };
-        let record = self.platform.state.record().await.map_err(|error| unreadable(error.into()))?;
+        let record = self.platform.state.record().await.map_err(unreadable)?;
         let Some(live) = record.live else { return Ok(None) };
         let key = Publication::key(&live.slot.attempt);
-        let publication =
-            self.platform.store.get_json::<Publication>(&key).await.map_err(|error| unreadable(error.into()))?;
+        let publication = self.platform.store.get_json::<Publication>(&key).await.map_err(unreadable)?;
         match publication {
             Some((publication, _)) => Ok(Some((live.slot, publication))),
             None => {
@@ -123,4 +116,8 @@ impl Desired for Uncommitted<'_> {
     async fn desired(&self) -> Result<Option<(Slot, Publication)>, warehouse::Error> {
         Ok(Some((self.slot.clone(), self.publication.clone())))
     }
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> warehouse::Error {
+    warehouse::Error::Unavailable { what: "reading what is to be published".to_owned(), source: Box::new(error) }
 }

@@ -19,7 +19,7 @@ pub(crate) struct FinishRequest {
     /// The attempt, if the run had come so far.
     #[schema(value_type = Option<String>)]
     attempt: Option<AttemptId>,
-    /// `published`, `already_published`, `stopped` (before publish, on purpose), `refused` or `failed`.
+    /// `published`, `already_published`, `rolled_back`, `stopped` (before publish, on purpose), `refused` or `failed`.
     outcome: Outcome,
     /// What went wrong, for people.
     reason: Option<String>,
@@ -33,6 +33,7 @@ pub(crate) struct FinishRequest {
 pub(crate) enum Outcome {
     Published,
     AlreadyPublished,
+    RolledBack,
     Stopped,
     Refused,
     Failed,

@@ -18,12 +18,14 @@ pub(crate) struct HoldRequest {
     reason: Option<String>,
 }
 
-/// Which partition.
+/// What to take up again: a partition, or all that the rollback of a cycle keeps out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReleaseRequest {
-    #[schema(value_type = String)]
-    partition: PartitionKey,
+    #[schema(value_type = Option<String>)]
+    partition: Option<PartitionKey>,
+    /// The cycle that was rolled back, or the one that the rollback counts as.
+    cycle: Option<u64>,
 }
 
 /// The holds there are now.
@@ -48,18 +50,22 @@ pub(crate) async fn hold(
         ));
     }
     let reason = request.reason.unwrap_or_else(|| "held by hand".to_owned());
-    let hold = Hold { reason, since: Timestamp::now() };
+    let hold = Hold { reason, since: Timestamp::now(), rolled_back: None };
     let record =
         platform.state.update_record(|record| Ok(record.hold(request.partition.clone(), hold.clone()))).await?;
     Ok(Json(Holds { held: record.held.into_keys().collect() }))
 }
 
-/// The next cycle takes what `raw` holds of this partition.
+/// The next cycle takes what `raw` holds of this partition, or what was rolled back.
 #[utoipa::path(post, path = "/release", request_body = ReleaseRequest, responses((status = 200, body = Holds)))]
 pub(crate) async fn release(
     Extension(platform): Extension<Platform>,
     Body(request): Body<ReleaseRequest>,
 ) -> Result<Json<Holds>, Problem> {
-    let record = platform.state.update_record(|record| record.release(&request.partition)).await?;
+    let record = match (&request.partition, request.cycle) {
+        (Some(partition), None) => platform.state.update_record(|record| record.release(partition)).await?,
+        (None, Some(cycle)) => platform.state.update_record(|record| record.release_cycle(cycle)).await?,
+        _ => return Err(Problem::rejected("name what to release by one of `partition` and `cycle`")),
+    };
     Ok(Json(Holds { held: record.held.into_keys().collect() }))
 }

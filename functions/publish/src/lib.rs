@@ -8,6 +8,9 @@ mod hold;
 mod planning;
 mod prepare;
 mod publish;
+mod receipt;
+mod retire;
+mod rollback;
 mod status;
 
 use service::Platform;
@@ -23,6 +26,8 @@ pub fn routes(platform: Platform) -> OpenApiRouter {
         .routes(routes!(finish::finish))
         .routes(routes!(hold::hold))
         .routes(routes!(hold::release))
+        .routes(routes!(rollback::rollback))
+        .routes(routes!(retire::retire))
         .routes(routes!(status::status))
         .with_state(platform)
 }

@@ -120,14 +120,15 @@ async fn check_fingerprint(platform: &Platform, attempt: &Attempt, passed: &Audi
     ))
 }
 
+/// The views of a publication, as the record lists them.
+pub(crate) fn views(publication: &Publication) -> Result<BTreeMap<Identifier, View>, Problem> {
+    publication.views.iter().map(|view| Ok((view.name.clone(), record_of(view)?))).collect()
+}
+
 fn live(attempt: &Attempt, publication: &Publication) -> Result<Live, Problem> {
-    let mut views = BTreeMap::new();
-    for view in &publication.views {
-        views.insert(view.name.clone(), record_of(view)?);
-    }
     Ok(Live {
         slot: attempt.slot.clone(),
-        views,
+        views: views(publication)?,
         inputs: attempt.inputs.clone(),
         newest_partition: publication.deployment.newest_partition.clone(),
         held: publication.deployment.held.clone(),

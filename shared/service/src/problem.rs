@@ -146,9 +146,13 @@ fn refusal(refused: &Refused) -> (Kind, &'static str) {
     match refused {
         Refused::NotBuilding { .. } => (Kind::Conflict, "attempt_over"),
         Refused::Moved => (Kind::Unavailable, "moved"),
-        Refused::ViewMissing { .. } => (Kind::Rejected, "view_missing"),
+        Refused::ViewMissing { .. } | Refused::KeptLacksView { .. } => (Kind::Rejected, "view_missing"),
         Refused::RefusedBefore { .. } => (Kind::Rejected, "refused_before"),
-        Refused::NotHeld(_) | Refused::NotPublished(_) => (Kind::NotFound, "not_found"),
+        Refused::CodeRolledBack { .. } => (Kind::Rejected, "rolled_back"),
+        Refused::NothingKept | Refused::KeptExpired { .. } => (Kind::Rejected, "nothing_kept"),
+        Refused::NotHeld(_) | Refused::NotPublished(_) | Refused::NothingRolledBack { .. } => {
+            (Kind::NotFound, "not_found")
+        }
     }
 }
 

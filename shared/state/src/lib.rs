@@ -16,7 +16,7 @@ use store::{ObjectStore, ObjectStoreExt, Precondition};
 use wap::guard::{Guard, stands};
 use wap::{
     Attempt, AttemptId, Deployment, Digest, EndReason, Identifier, Inputs, LAKE_VERSION, LedgerEntry, Manifest,
-    PartitionKey, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
+    PartitionKey, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
 };
 
 pub use error::Error;
@@ -50,6 +50,11 @@ impl State {
         &self.store
     }
 
+    /// Who this process is to others.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
     /// After how long without a heartbeat a claim has expired.
     pub fn lease(&self) -> Duration {
         self.lease
@@ -64,7 +69,9 @@ impl State {
         match self.store.get_json::<Deployment>(RECORD_KEY).await? {
             None => Ok((Deployment::default(), Precondition::Absent)),
             Some((record, generation)) => {
-                check_version(RECORD_KEY, record.version, RECORD_VERSION)?;
+                check_read(RECORD_KEY, record.version, RECORD_VERSION)?;
+                // Version 1 lacks what has a default.
+                let record = Deployment { version: RECORD_VERSION, ..record };
                 Ok((record, Precondition::Generation(generation)))
             }
         }
@@ -283,16 +290,20 @@ impl State {
 
     /// The receipt of a cycle.
     pub async fn receipt(&self, cycle: u64) -> Result<Option<Receipt>, Error> {
-        Ok(self.store.get_json(&Receipt::key(cycle)).await?.map(|(receipt, _)| receipt))
+        self.receipt_at(&Receipt::key(cycle)).await
+    }
+
+    async fn receipt_at(&self, key: &str) -> Result<Option<Receipt>, Error> {
+        let Some((receipt, _)) = self.store.get_json::<Receipt>(key).await? else { return Ok(None) };
+        check_read(key, receipt.version, RECEIPT_VERSION)?;
+        Ok(Some(receipt))
     }
 
     /// Every receipt, oldest first.
     pub async fn receipts(&self) -> Result<Vec<Receipt>, Error> {
         let mut receipts = Vec::new();
         for object in self.store.list("receipts/").await? {
-            if let Some((receipt, _)) = self.store.get_json(&object.key).await? {
-                receipts.push(receipt);
-            }
+            receipts.extend(self.receipt_at(&object.key).await?);
         }
         Ok(receipts)
     }
@@ -313,6 +324,11 @@ impl State {
 /// A precondition that is a guard.
 fn kept(guard: Guard, precondition: Precondition) -> Precondition {
     if stands(guard) { precondition } else { Precondition::None }
+}
+
+/// Refuses a document of a format that this program can't read: it reads older ones too.
+fn check_read(key: &str, found: u32, newest: u32) -> Result<(), Error> {
+    if (1..=newest).contains(&found) { Ok(()) } else { check_version(key, found, newest) }
 }
 
 /// Refuses a document of a format that this program does not know.

@@ -8,7 +8,9 @@ mod names;
 pub mod protocol;
 mod receipt;
 mod record;
+mod rollback;
 mod slot;
+mod statistics;
 mod verdict;
 mod work;
 
@@ -19,8 +21,10 @@ pub use lake::{
     PARTITION_COLUMN, PARTITION_START_COLUMN,
 };
 pub use names::{AttemptId, Digest, Identifier, InvalidName, PartitionKey, RunId};
-pub use receipt::{RECEIPT_VERSION, Receipt, StepSeconds};
+pub use receipt::{BuiltModel, RECEIPT_VERSION, Receipt, ReceiptKind, StepSeconds, TableVolume, UndoneCycle};
 pub use record::{Building, Deployment, Hold, Kept, Live, RECORD_KEY, RECORD_VERSION, Refusal, Refused, View};
+pub use rollback::{Rollback, RollbackRequest, RolledBack};
 pub use slot::{Color, Slot};
+pub use statistics::Statistics;
 pub use verdict::{AuditPassed, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
 pub use work::{Change, InputMap, Inputs, Model, Parent, WorkSet, admit, changes, plan};

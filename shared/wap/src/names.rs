@@ -1,9 +1,11 @@
 //! Names that end up in SQL, in object keys and in file names. Each is a type that can only hold a harmless
 //! value, so that the code which splices them needs no escaping and no second check.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A value that does not fit its type.
@@ -81,6 +83,20 @@ macro_rules! name_type {
         impl From<$name> for String {
             fn from(name: $name) -> Self {
                 name.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string"})
             }
         }
 

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::{self, Guard};
+use crate::rollback::{Rollback, RolledBack};
 use crate::slot::{Color, Slot};
 use crate::work::{Change, WorkSet};
 use crate::{AttemptId, Digest, Identifier, PartitionKey, RunId};
 
 /// The format version of [`Deployment`].
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// Where the record is stored.
 pub const RECORD_KEY: &str = "state/deployment.json";
@@ -31,6 +33,12 @@ pub struct Deployment {
     pub building: Option<Building>,
     pub held: BTreeMap<PartitionKey, Hold>,
     pub refused: Option<Refusal>,
+    /// Views that a later slot may lack: then they are taken from readers.
+    #[serde(default)]
+    pub retired: BTreeSet<Identifier>,
+    /// The rollback by which `live` came back, until the next publish.
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
 }
 
 impl Default for Deployment {
@@ -43,6 +51,8 @@ impl Default for Deployment {
             building: None,
             held: BTreeMap::new(),
             refused: None,
+            retired: BTreeSet::new(),
+            rollback: None,
         }
     }
 }
@@ -64,7 +74,7 @@ pub struct Live {
 }
 
 /// One published view.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct View {
     /// `layer.relation` in the slot that the view shows.
@@ -96,6 +106,9 @@ pub struct Building {
 pub struct Hold {
     pub reason: String,
     pub since: Timestamp,
+    /// The rollback that put it on hold; nothing if somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
 }
 
 /// A content that an audit refused, with the code that it was built by: the same two are not tried again.
@@ -116,7 +129,8 @@ pub enum Refused {
     #[error("attempt {attempt} may not commit: {holder}; start a new run")]
     NotBuilding { attempt: AttemptId, holder: String },
     #[error(
-        "publishing would drop the live view {view}, which readers may use; restore its model, or keep it under dbt.publish"
+        "publishing would drop the live view {view}, which readers may use; restore its model and keep it under dbt.publish, \
+         or give it up: bgp retire {view}"
     )]
     ViewMissing { view: Identifier },
     #[error(
@@ -130,6 +144,25 @@ pub enum Refused {
     NotHeld(PartitionKey),
     #[error("view {0} is not published; `bgp status` lists those that are")]
     NotPublished(Identifier),
+    #[error("no slot is kept to roll back to; correct the source or the project, and run again")]
+    NothingKept,
+    #[error(
+        "slot {slot} was kept until {until} and may be dropped at any time, so it is not rolled back to; correct the source or \
+         the project, and run again"
+    )]
+    KeptExpired { slot: Slot, until: Timestamp },
+    #[error(
+        "slot {slot} lacks the live view {view}, which readers may use; take it out of the project and give it up with bgp \
+         retire {view}, then roll back"
+    )]
+    KeptLacksView { slot: Slot, view: Identifier },
+    #[error(
+        "the code of cycle {cycle} was rolled back by cycle {by} ({reason}) and has not changed since: {models}; correct it, or \
+         take it up again: bgp release --cycle {cycle}"
+    )]
+    CodeRolledBack { cycle: u64, by: u64, reason: String, models: String },
+    #[error("nothing is kept out because cycle {cycle} was rolled back; `bgp status` lists what is")]
+    NothingRolledBack { cycle: u64 },
 }
 
 impl Deployment {
@@ -201,10 +234,13 @@ impl Deployment {
         }
         if guard::stands(Guard::ViewList)
             && let Some(before) = &self.live
-            && let Some(view) = before.views.keys().find(|view| !live.views.contains_key(*view))
+            && let Some(view) =
+                before.views.keys().find(|view| !live.views.contains_key(*view) && !self.retired.contains(*view))
         {
             return Err(Refused::ViewMissing { view: view.clone() });
         }
+        self.retired.retain(|view| !live.views.contains_key(view));
+        self.rollback = None;
         self.cycle = live.slot.cycle;
         self.kept = self.live.take().map(|live| Kept { live, until: keep_until });
         self.live = Some(live);
@@ -246,6 +282,16 @@ impl Deployment {
             Some(_) => Ok(self),
             None => Err(Refused::NotHeld(partition.clone())),
         }
+    }
+
+    /// Lets later slots lack `view`. Retiring twice is retiring once.
+    pub fn retire(mut self, view: &Identifier) -> Result<Self, Refused> {
+        let is_live = self.live.as_ref().is_some_and(|live| live.views.contains_key(view));
+        if !is_live && !self.retired.contains(view) {
+            return Err(Refused::NotPublished(view.clone()));
+        }
+        self.retired.insert(view.clone());
+        Ok(self)
     }
 }
 

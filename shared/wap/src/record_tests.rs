@@ -69,7 +69,8 @@ fn an_attempt_is_resumed_only_while_the_record_names_it() {
 #[test]
 fn begin_is_refused_when_the_record_is_not_the_one_that_was_planned_from() {
     let planned = published("a");
-    let moved = planned.clone().hold(PartitionKey::all(), Hold { reason: String::new(), since: at(0) });
+    let moved =
+        planned.clone().hold(PartitionKey::all(), Hold { reason: String::new(), since: at(0), rolled_back: None });
     let next = building(&planned, "b");
     assert_eq!(moved.begin(&planned, next), Err(Refused::Moved));
 }

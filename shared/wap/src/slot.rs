@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::AttemptId;
 
 /// The role a slot plays beside the one before it. Blue and green alternate from cycle to cycle; they are labels for
 /// people, not places that are emptied and reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
     Blue,
@@ -36,7 +37,7 @@ impl fmt::Display for Color {
 }
 
 /// The place of one attempt: on BigQuery the prefix of its datasets, on DuckDB the stem of its file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     pub color: Color,
     /// The cycle that this slot becomes if it is published.

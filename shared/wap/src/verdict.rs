@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::{self, Guard};
 use crate::{Digest, Identifier, PartitionKey, Slot};
 
 /// The outcome of an audit. Only [`Verdict::passed`] makes an [`AuditPassed`], and only that publishes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// The slot's content when the first test ran.
@@ -18,7 +19,7 @@ pub struct Verdict {
 }
 
 /// One rule: a dbt test, a reconciliation, a volume rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleOutcome {
     pub rule: String,
@@ -34,7 +35,7 @@ pub struct RuleOutcome {
 }
 
 /// How a rule ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleStatus {
     Passed,
@@ -44,7 +45,7 @@ pub enum RuleStatus {
 }
 
 /// A published table, before and after.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableAudit {
     pub view: Identifier,
@@ -131,12 +132,17 @@ impl Verdict {
 /// The rule that a slot does not change while it is audited.
 const SEALED: &str = "sealed";
 
-/// How many partitions a message names.
+/// How many partitions or models a message names.
 const NAMED: usize = 5;
 
 /// The partitions a verdict is about, for messages. A history that came at once is not spelt out.
 pub fn list_partitions<'a>(partitions: impl IntoIterator<Item = &'a PartitionKey>) -> String {
-    let names: Vec<&str> = partitions.into_iter().map(PartitionKey::as_str).collect();
+    list(partitions.into_iter().map(PartitionKey::as_str))
+}
+
+/// The first few names.
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
     match names.len().checked_sub(NAMED) {
         Some(more @ 1..) => format!("{} and {more} more", names[..NAMED].join(", ")),
         _ => names.join(", "),

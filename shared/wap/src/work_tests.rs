@@ -28,7 +28,7 @@ fn group(tables: &[&str]) -> Vec<BTreeSet<Identifier>> {
 }
 
 fn held(days: &[u8]) -> BTreeMap<PartitionKey, Hold> {
-    let hold = Hold { reason: String::new(), since: Timestamp::UNIX_EPOCH };
+    let hold = Hold { reason: String::new(), since: Timestamp::UNIX_EPOCH, rolled_back: None };
     days.iter().map(|day| (partition(*day), hold.clone())).collect()
 }
 

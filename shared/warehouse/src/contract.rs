@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these functions are tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -87,6 +87,7 @@ macro_rules! warehouse_contract {
                 a_dry_run_finds_a_missing_column,
                 converging_shows_what_the_record_names,
                 converging_follows_the_record_when_it_moves,
+                a_view_is_taken_from_readers_only_when_it_was_given_up,
                 readers_of_nothing_are_told_so,
                 a_query_is_cut_at_its_limit,
                 values_read_the_same_from_every_back_end,
@@ -410,6 +411,44 @@ pub async fn converging_follows_the_record_when_it_moves(fixture: &dyn Fixture) 
     assert_eq!(late.slot, second);
     assert_ne!(late.slot, first);
     assert_eq!(count_live(fixture, "things").await, 5);
+}
+
+/// A slot without `things`, and whether the record says that they were given up.
+struct Without<'a>(&'a Slot, bool);
+
+#[async_trait]
+impl Desired for Without<'_> {
+    async fn desired(&self) -> Result<Option<(Slot, Publication)>, Error> {
+        Ok(Some((self.0.clone(), without_things(self.0))))
+    }
+
+    async fn retired(&self) -> Result<BTreeSet<Identifier>, Error> {
+        Ok(if self.1 { BTreeSet::from([identifier("things"), identifier("others")]) } else { BTreeSet::new() })
+    }
+}
+
+/// Shows `mart.things` as `others` only.
+fn without_things(slot: &Slot) -> Publication {
+    let mut publication = publication(slot, &["id", "name"]);
+    publication.views[0].name = identifier("others");
+    publication
+}
+
+pub async fn a_view_is_taken_from_readers_only_when_it_was_given_up(fixture: &dyn Fixture) {
+    let first = sealed(fixture, 1, "a", 3).await;
+    let second = built(fixture, 2, "b", 5).await;
+    fixture.warehouse().seal(&second, &without_things(&second)).await.unwrap();
+    let record = Record(Mutex::new(vec![first.clone()]));
+    fixture.warehouse().converge(&record).await.unwrap();
+    let is_there =
+        async || fixture.warehouse().query(&Place::Live, "SELECT COUNT(*) AS n FROM live.things", 1).await.is_ok();
+    assert!(is_there().await);
+    assert!(fixture.warehouse().converge(&Without(&second, true)).await.unwrap().changed);
+    assert!(!is_there().await);
+    assert_eq!(fixture.warehouse().published().await.unwrap(), [second.name()]);
+    // What the slot has stays, whatever was given up before.
+    assert_eq!(count_live(fixture, "others").await, 5);
+    assert!(!fixture.warehouse().converge(&Without(&second, true)).await.unwrap().changed);
 }
 
 pub async fn readers_of_nothing_are_told_so(fixture: &dyn Fixture) {

@@ -11,9 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
-use wap::Slot;
 use wap::guard::{Guard, stands};
 use wap::protocol::{self, Round};
+use wap::{Identifier, Slot};
 
 use crate::{Converged, Desired, Error, Publication};
 
@@ -42,6 +42,12 @@ pub trait Views: Sync {
 
     /// Moves the view, or makes it, if it is still as it was found. `false` if somebody else changed it meanwhile.
     async fn change(&self, wanted: &Self::Wanted, found: Option<&Self::Found>) -> Result<bool, Error>;
+
+    /// Whether there is a view of this name that was made here.
+    async fn is_ours(&self, name: &Identifier) -> Result<bool, Error>;
+
+    /// Takes a view from readers. That it is not there is no error.
+    async fn drop(&self, name: &Identifier) -> Result<(), Error>;
 
     /// Says beside the views which slot they show, unless `desired` names another by then.
     async fn label(&self, slot: &Slot, desired: &dyn Desired) -> Result<(), Error>;
@@ -83,6 +89,7 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
         if overtaken {
             continue;
         }
+        changed |= drop_retired(views, desired, &slot, &publication).await?;
         views.label(&slot, desired).await?;
         if protocol::is_settled(&slot, &named(desired).await?.0) {
             let mixed = moving.map_or(Duration::ZERO, |(first, last)| last.duration_since(first));
@@ -93,6 +100,28 @@ pub async fn converge<V: Views>(views: &V, desired: &dyn Desired) -> Result<Conv
         what: "the dataset of published views".to_owned(),
         next: "its views are changed by others all the time; find out by whom, then run the step again".to_owned(),
     })
+}
+
+/// Takes from readers what was given up and is not in the slot: only views that were made here, and only while the
+/// record names the slot. Nothing is deleted on a condition, so somebody may have made such a view anew meanwhile.
+/// Then the record has changed, and the next round makes it again.
+async fn drop_retired<V: Views>(
+    views: &V,
+    desired: &dyn Desired,
+    slot: &Slot,
+    publication: &Publication,
+) -> Result<bool, Error> {
+    let mut is_changed = false;
+    for name in desired.retired().await? {
+        if publication.views.iter().any(|view| view.name == name) || !views.is_ours(&name).await? {
+            continue;
+        }
+        if named(desired).await?.0 == *slot && desired.retired().await?.contains(&name) {
+            views.drop(&name).await?;
+            is_changed = true;
+        }
+    }
+    Ok(is_changed)
 }
 
 /// Whether it is still this slot that readers shall see.

@@ -19,13 +19,14 @@ mod step;
 #[cfg(any(feature = "duckdb", feature = "google"))]
 mod text;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeline::Table;
-use wap::{Digest, Manifest, Slot};
+use wap::{Digest, Identifier, Manifest, Slot};
 
 #[cfg(feature = "google")]
 pub use bigquery::{BigQuery, Members, Settings};
@@ -37,7 +38,8 @@ pub use error::Error;
 pub use place::{
     DEPLOYMENT, DeploymentRow, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView, Rows,
 };
-pub use step::{Statistics, Step};
+pub use step::Step;
+pub use wap::Statistics;
 
 /// A warehouse. Every method may be called again after an error or a lost answer and then has the same effect.
 #[async_trait]
@@ -81,6 +83,9 @@ pub trait Warehouse: Debug + Send + Sync {
     /// The content of a sealed slot, as a digest: any change to it changes this.
     async fn fingerprint(&self, slot: &Slot) -> Result<Digest, Error>;
 
+    /// How many bytes the slot's tables take, where the warehouse tells.
+    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error>;
+
     /// Checks that every view could be made over the slot, without making any.
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error>;
 
@@ -114,6 +119,11 @@ pub trait Warehouse: Debug + Send + Sync {
 pub trait Desired: Send + Sync {
     /// The slot that the record names now, and its views; `None` if there is nothing published.
     async fn desired(&self) -> Result<Option<(Slot, Publication)>, Error>;
+
+    /// Views that were given up: one that the slot does not have is taken from readers. No other ever is.
+    async fn retired(&self) -> Result<BTreeSet<Identifier>, Error> {
+        Ok(BTreeSet::new())
+    }
 }
 
 /// How converging ended.

@@ -22,13 +22,18 @@ pub(crate) async fn hold(config: &Config, options: &HoldOptions) -> Result<(), F
     ))
 }
 
-/// Releases a partition.
+/// Releases a partition, or all that a rollback keeps out.
 pub(crate) async fn release(config: &Config, options: &ReleaseOptions) -> Result<(), Failure> {
-    let holds = send(config, "/release", &json!({"partition": options.partition})).await?;
+    let body = json!({"partition": options.partition, "cycle": options.cycle});
+    let holds = send(config, "/release", &body).await?;
     if options.json {
         return output::json(&holds);
     }
-    output::print(&format!("released {}: the next cycle takes it. Held now: {}", options.partition, list(&holds)))
+    let released = match (&options.partition, options.cycle) {
+        (Some(partition), _) => partition.to_string(),
+        (None, cycle) => format!("what the rollback of cycle {} kept out", cycle.unwrap_or_default()),
+    };
+    output::print(&format!("released {released}: the next cycle takes it. Held now: {}", list(&holds)))
 }
 
 async fn send(config: &Config, path: &str, body: &Value) -> Result<Value, Failure> {

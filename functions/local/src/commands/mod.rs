@@ -6,6 +6,8 @@ pub(crate) mod digest;
 pub(crate) mod hold;
 pub(crate) mod publish;
 pub(crate) mod receipt;
+pub(crate) mod retire;
+pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;

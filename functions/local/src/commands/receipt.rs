@@ -1,11 +1,18 @@
 //! `bgp receipt`: what was published in a cycle.
 
 use service::{Config, Platform};
-use wap::RuleStatus;
+use wap::{PartitionKey, Receipt, RuleStatus, Statistics, list_partitions};
 
 use crate::arguments::ReceiptOptions;
 use crate::failure::Failure;
 use crate::output::{self, grouped};
+
+/// Lines and names are cut to fit a terminal of a hundred columns.
+const COLUMNS: usize = 100;
+const LONGEST_NAME: usize = 40;
+
+/// How many of the slowest models are named.
+const SLOWEST: usize = 3;
 
 /// Prints the receipt of a cycle.
 pub(crate) async fn receipt(config: &Config, options: &ReceiptOptions) -> Result<(), Failure> {
@@ -20,36 +27,162 @@ pub(crate) async fn receipt(config: &Config, options: &ReceiptOptions) -> Result
     if options.json {
         return output::json(&receipt);
     }
-    let rules = &receipt.verdict.rules;
-    let warned = rules.iter().filter(|rule| rule.status == RuleStatus::Warned).count();
-    output::print(&format!(
-        "cycle {}, slot {}, published {}, run {}\npartitions {}; {} models built, {} in full; {} rules checked, {warned} warned",
-        receipt.cycle,
-        receipt.slot,
-        receipt.published_at,
-        receipt.run,
-        wap::list_partitions(&receipt.work.partitions()),
-        receipt.work.build.len(),
-        receipt.work.full.len(),
-        rules.len(),
-    ))?;
-    let mixed = receipt.mixed_seconds.map_or_else(
-        || "views are being re-pointed".to_owned(),
-        |seconds| format!("views showed different slots for {seconds:.3} s"),
-    );
-    output::print(&format!("{mixed}\n"))?;
+    for (name, text) in facts(&receipt) {
+        output::print(&folded(&name, &text))?;
+    }
+    if !receipt.moved.is_empty() {
+        output::print("")?;
+        let rows: Vec<Vec<String>> = receipt
+            .moved
+            .iter()
+            .map(|table| {
+                let numbers = [table.partitions, table.source_rows, table.lake_rows, table.raw_rows, table.lake_bytes];
+                [short(table.table.as_str())].into_iter().chain(numbers.map(grouped)).collect()
+            })
+            .collect();
+        output::table(&["table", "partitions", "source rows", "lake rows", "raw rows", "lake bytes"], &rows)?;
+    }
+    output::print("")?;
     let rows: Vec<Vec<String>> = receipt
         .verdict
         .tables
         .iter()
         .map(|table| {
             let before = table.rows_before.map_or_else(String::new, grouped);
-            vec![table.view.to_string(), before, grouped(table.rows), table.newest.clone().unwrap_or_default()]
+            vec![short(table.view.as_str()), before, grouped(table.rows), table.newest.clone().unwrap_or_default()]
         })
         .collect();
     output::table(&["view", "rows before", "rows", "newest"], &rows)?;
+    if receipt.steps.is_empty() {
+        return Ok(());
+    }
     output::print("")?;
     let steps: Vec<Vec<String>> =
-        receipt.steps.iter().map(|step| vec![step.step.clone(), format!("{:.2}", step.seconds)]).collect();
+        receipt.steps.iter().map(|step| vec![short(&step.step), format!("{:.2}", step.seconds)]).collect();
     output::table(&["step", "seconds"], &steps)
+}
+
+/// What there is to say before the tables, each under a name.
+fn facts(receipt: &Receipt) -> Vec<(String, String)> {
+    let mut facts = vec![
+        (format!("cycle {}", receipt.cycle), format!("slot {}, {}", receipt.slot, seconds_only(receipt))),
+        ("run".to_owned(), by(receipt)),
+    ];
+    let mut say = |name: &str, text: String| facts.push((name.to_owned(), text));
+    if let Some(rollback) = &receipt.rollback {
+        say("rollback", format!("from slot {}: {}", rollback.from, rollback.reason));
+        if let Some(undid) = rollback.undid {
+            say("", format!("undid the rollback of cycle {undid}"));
+        }
+        if !rollback.held.is_empty() {
+            say("", format!("put on hold {}", list_partitions(&rollback.held)));
+        }
+        if !rollback.models.is_empty() {
+            say("", format!("keeps out {} models as they were", rollback.models.len()));
+        }
+    } else {
+        let work = &receipt.work;
+        say("changed", format!("partitions {}", or_none(&work.partitions().into_iter().collect::<Vec<_>>())));
+        say("built", built(receipt));
+        if !work.removed.is_empty() {
+            say("", format!("{} models that the project no longer has are gone", work.removed.len()));
+        }
+    }
+    let newest = receipt.newest_partition.as_ref().map_or("none", PartitionKey::as_str);
+    say("inputs", format!("digest {}, newest partition {newest}, held {}", receipt.inputs, or_none(&receipt.held)));
+    let warned: Vec<_> = receipt.verdict.rules.iter().filter(|rule| rule.status == RuleStatus::Warned).collect();
+    say("audit", format!("{} rules, {} warned", receipt.verdict.rules.len(), warned.len()));
+    for rule in warned {
+        say("", format!("{} on {}: {}", rule.rule, rule.subject, rule.detail));
+    }
+    let size = receipt.slot_bytes.map_or_else(String::new, |bytes| format!("{} bytes, ", grouped(bytes)));
+    let mixed = receipt
+        .mixed_seconds
+        .map_or_else(|| "being re-pointed".to_owned(), |seconds| format!("showed different slots for {seconds:.3} s"));
+    say("views", format!("{}, {size}{mixed}", receipt.views.len()));
+    if receipt.cost != Statistics::default() {
+        say("cost", cost(&receipt.cost));
+    }
+    facts
+}
+
+/// When it was committed, to the second.
+fn seconds_only(receipt: &Receipt) -> String {
+    let what = if receipt.rollback.is_some() { "rolled back" } else { "published" };
+    let time = receipt.published_at.to_string();
+    format!("{what} {}Z", time.split(['.', 'Z']).next().unwrap_or_default())
+}
+
+fn by(receipt: &Receipt) -> String {
+    let holder = receipt.holder.as_ref().map_or_else(String::new, |holder| format!(", by process {holder}"));
+    format!("{}{holder}", receipt.run)
+}
+
+fn built(receipt: &Receipt) -> String {
+    let work = &receipt.work;
+    let mut text = format!("{} models, {} of them in full", work.build.len(), work.full.len());
+    let mut slowest: Vec<_> = receipt.built.iter().collect();
+    slowest.sort_by(|left, right| right.seconds.total_cmp(&left.seconds));
+    let named: Vec<String> =
+        slowest.iter().take(SLOWEST).map(|model| format!("{} {:.2} s", short(&model.name), model.seconds)).collect();
+    if !named.is_empty() {
+        text = format!("{text}; the slowest: {}", named.join(", "));
+    }
+    text
+}
+
+fn cost(cost: &Statistics) -> String {
+    format!(
+        "{} jobs; {} bytes billed, {} read, {} loaded; {} slot milliseconds; {} clones, {} copies",
+        grouped(cost.jobs),
+        grouped(cost.bytes_billed),
+        grouped(cost.bytes_processed),
+        grouped(cost.bytes_loaded),
+        grouped(cost.slot_milliseconds),
+        grouped(cost.clones),
+        grouped(cost.copies)
+    )
+}
+
+fn or_none(partitions: &[PartitionKey]) -> String {
+    if partitions.is_empty() { "none".to_owned() } else { list_partitions(partitions) }
+}
+
+fn short(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// A name and a text beside it, in as many lines as it takes.
+fn folded(name: &str, text: &str) -> String {
+    const INDENT: usize = 10;
+    let mut lines = vec![format!("{name:<INDENT$}")];
+    for word in text.split_whitespace() {
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        if length > INDENT && length + 1 + word.chars().count() > COLUMNS {
+            lines.push(format!("{:<INDENT$}", ""));
+        }
+        if let Some(line) = lines.last_mut() {
+            if line.chars().count() > INDENT {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_folded_at_the_hundredth_column() {
+        let text = folded("audit", &"word ".repeat(60));
+        assert!(text.lines().count() == 4 && text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        assert_eq!(text.split_whitespace().count(), 61);
+        assert!(text.lines().skip(1).all(|line| line.starts_with("          word")), "{text}");
+    }
 }

@@ -128,7 +128,7 @@ fn is_audited(result: &Value) -> bool {
 }
 
 /// Why a run failed: the audit's findings with their samples, or the function's own words.
-fn explain(raised: &Raised, label: &str) -> Failure {
+pub(crate) fn explain(raised: &Raised, label: &str) -> Failure {
     let value = innermost(&raised.value);
     let audit = &value["audit"];
     if !audit.is_object() {

@@ -204,6 +204,10 @@ impl Warehouse for BigQuery {
         self.slot_fingerprint(slot).await
     }
 
+    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error> {
+        self.slot_bytes(slot).await.map(Some)
+    }
+
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         self.check_views(slot, publication).await
     }

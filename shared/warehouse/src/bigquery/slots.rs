@@ -188,6 +188,15 @@ impl BigQuery {
         self.slot_fingerprint(slot).await
     }
 
+    /// Logical bytes of all tables of a slot; clones count in full.
+    pub(super) async fn slot_bytes(&self, slot: &Slot) -> Result<u64, Error> {
+        let relations = self.slot_relations(slot).await?;
+        let reads =
+            relations.iter().filter(|relation| relation.holds_rows()).map(|relation| self.table(&relation.name));
+        let tables = all(CONCURRENT_CALLS, reads).await?;
+        Ok(tables.into_iter().flatten().filter_map(|table| table.num_bytes?.parse::<u64>().ok()).sum())
+    }
+
     /// The digest of what BigQuery says of all relations of a slot. Reading changes nothing of it.
     pub(super) async fn slot_fingerprint(&self, slot: &Slot) -> Result<Digest, Error> {
         let internal = |source: serde_json::Error| Error::Internal {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use wap::{Digest, Slot};
+use wap::{Digest, Identifier, Slot};
 
 use super::BigQuery;
 use super::names::{LIVE, label};
@@ -250,6 +250,15 @@ impl Views for LiveViews<'_> {
 
     async fn change(&self, wanted: &Wanted, found: Option<&Table>) -> Result<bool, Error> {
         self.0.move_view(wanted, found).await
+    }
+
+    async fn is_ours(&self, name: &Identifier) -> Result<bool, Error> {
+        let found = self.0.table(&TableName::new(self.0.names.live.as_str(), name.as_str())).await?;
+        Ok(found.is_some_and(|table| table.view.is_some() && table.labels.contains_key(SLOT_LABEL)))
+    }
+
+    async fn drop(&self, name: &Identifier) -> Result<(), Error> {
+        self.0.drop_table(&TableName::new(self.0.names.live.as_str(), name.as_str())).await
     }
 
     async fn label(&self, slot: &Slot, desired: &dyn Desired) -> Result<(), Error> {

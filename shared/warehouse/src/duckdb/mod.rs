@@ -260,6 +260,12 @@ impl Warehouse for DuckDb {
         self.blocking(move |_| files::digest(&file)).await
     }
 
+    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error> {
+        let file = self.slot_file(slot);
+        let inspecting = Error::io(format!("inspecting {}", file.display()));
+        tokio::fs::metadata(&file).await.map(|metadata| Some(metadata.len())).map_err(inspecting)
+    }
+
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let (slot, publication) = (slot.clone(), publication.clone());
         self.blocking(move |warehouse| {

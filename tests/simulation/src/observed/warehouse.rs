@@ -85,6 +85,11 @@ impl Warehouse for ObservedWarehouse {
         self.process.call_here(call, &slot.name(), lost(call), self.inner.fingerprint(slot)).await
     }
 
+    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error> {
+        let call = Call::WarehouseBytes;
+        self.process.call_here(call, &slot.name(), lost(call), self.inner.bytes(slot)).await
+    }
+
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let call = Call::WarehouseDryRun;
         self.process.call_here(call, &slot.name(), lost(call), self.inner.dry_run(slot, publication)).await

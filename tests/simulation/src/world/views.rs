@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use wap::{Digest, Slot};
+use wap::{Digest, Identifier, Slot};
 use warehouse::{DEPLOYMENT, Desired, Error, Publication, Views};
 
 use super::warehouse::OWN_SCHEMA;
@@ -72,6 +72,25 @@ impl Views for LiveViews<'_> {
             })
         };
         self.process.call(Call::ViewChange, &wanted.name, lost(Call::ViewChange), work).await
+    }
+
+    async fn is_ours(&self, name: &Identifier) -> Result<bool, Error> {
+        let found = async { Ok(self.world.lock().views.contains_key(name.as_str())) };
+        self.process.call_here(Call::ViewIsOurs, name.as_str(), lost(Call::ViewIsOurs), found).await
+    }
+
+    async fn drop(&self, name: &Identifier) -> Result<(), Error> {
+        let (world, owned) = (self.world.clone(), name.to_string());
+        let work = async move {
+            world.change(|inner| {
+                if inner.record().is_none_or(|record| !record.retired.iter().any(|retired| retired.as_str() == owned)) {
+                    inner.violated(format!("view {owned} was taken from readers, and nobody had given it up"));
+                }
+                inner.views.remove(&owned);
+            });
+            Ok(())
+        };
+        self.process.call(Call::ViewDrop, name.as_str(), lost(Call::ViewDrop), work).await
     }
 
     async fn label(&self, _: &Slot, _: &dyn Desired) -> Result<(), Error> {

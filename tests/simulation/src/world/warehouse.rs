@@ -161,6 +161,10 @@ impl Warehouse for SimulatedWarehouse {
         inner.slots.get(&slot.name()).map(fingerprint).ok_or_else(|| gone(&slot.name()))
     }
 
+    async fn bytes(&self, _: &Slot) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let is_readable_from = self.world.lock().slots.get(&slot.name()).and_then(|state| state.is_readable_from);
         sleep_until(is_readable_from.ok_or_else(|| gone(&slot.name()))?).await;

@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
+
+use wap::Identifier;
 
 use serde_json::Value;
 
@@ -126,6 +129,41 @@ async fn a_publisher_who_is_late_changes_nothing() {
         let shown = late.shown.lock().unwrap();
         assert!(!shown.is_empty() && shown.iter().all(|slots| *slots == [third.name()]), "at reading {at}: {shown:?}");
     }
+}
+
+/// A slot with view `one` only, after `two` and `by_hand` were given up.
+struct GivenUp<'a>(&'a Slot, BTreeSet<Identifier>);
+
+#[async_trait]
+impl Desired for GivenUp<'_> {
+    async fn desired(&self) -> Result<Option<(Slot, Publication)>, Error> {
+        let mut publication = publication(self.0, "d");
+        publication.views.truncate(1);
+        Ok(Some((self.0.clone(), publication)))
+    }
+
+    async fn retired(&self) -> Result<BTreeSet<Identifier>, Error> {
+        Ok(self.1.clone())
+    }
+}
+
+#[tokio::test]
+async fn only_views_that_were_given_up_and_were_made_here_are_dropped() {
+    let Some(emulated) = fresh().await else { return };
+    let slot = sealed(&emulated, 1, "a", 2).await;
+    emulated.warehouse.converge(&Record(&slot, "d")).await.unwrap();
+    let by_hand = json!({"view": {"query": "SELECT 9 AS id", "useLegacySql": false}, "labels": {}});
+    emulated.warehouse.make_table(&TableName::new("live", "by_hand"), by_hand).await.unwrap();
+    let views = async || {
+        let listed = emulated.warehouse.rest.tables("live").await.unwrap().unwrap();
+        listed.into_iter().map(|(name, _)| name).collect::<BTreeSet<String>>()
+    };
+    let all = ["by_hand", "deployment", "one", "two"].map(str::to_owned);
+    emulated.warehouse.converge(&GivenUp(&slot, BTreeSet::new())).await.unwrap();
+    assert_eq!(views().await, BTreeSet::from(all));
+    let given_up = BTreeSet::from([name("two"), name("by_hand"), name("one")]);
+    emulated.warehouse.converge(&GivenUp(&slot, given_up)).await.unwrap();
+    assert_eq!(views().await, BTreeSet::from(["by_hand", "deployment", "one"].map(str::to_owned)));
 }
 
 #[tokio::test]
