@@ -42,7 +42,8 @@ const BOUNDED: &[(usize, Budget)] = &[
     (2, Budget { expiries: 1, ..QUIET }),
     (2, Budget { duplicates: 1, ..QUIET }),
     (2, Budget { losses: 1, ..QUIET }),
-    (1, Budget { crashes: 2, expiries: 2, losses: 1, meddles: 1, ..CYCLES }),
+    (1, Budget { crashes: 1, expiries: 1, losses: 1, meddles: 1, ..QUIET }),
+    (1, Budget { crashes: 1, expiries: 1, ..CYCLES }),
 ];
 
 /// What is explored when there is time.

@@ -731,7 +731,7 @@ fn check_fingerprint(world: &mut World, worker: &mut Worker, number: u8) {
     let tried = &mut world.tries[usize::from(number)];
     let Some(passed) = tried.attempt.verdict.as_ref().and_then(Verdict::passed) else { return };
     if !passed.covers(&found) {
-        return worker.end(number, Why::Failed, Then::GiveBack(Step::Publish));
+        return worker.end(number, Why::Failed, Then::Release);
     }
     tried.was_checked = true;
     worker.program = if stands(Guard::RecordBeforeViews) {
