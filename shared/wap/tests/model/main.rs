@@ -61,8 +61,7 @@ const FULL: &[(usize, Budget)] = &[
     (2, Budget { losses: 1, expiries: 1, ..QUIET }),
     (2, Budget { crashes: 1, meddles: 1, expiries: 1, ..QUIET }),
     (3, Budget { runs: 3, loads: 1, ..QUIET }),
-    (3, Budget { duplicates: 1, expiries: 1, ..QUIET }),
-    (3, Budget { runs: 3, expiries: 1, ..QUIET }),
+    (3, Budget { duplicates: 1, ..QUIET }),
 ];
 
 /// What an exploration found.
