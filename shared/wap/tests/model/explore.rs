@@ -8,9 +8,10 @@ use stateright::{Model, Property};
 use wap::guard::{Guard, without};
 use wap::{EndReason, Hold};
 
+use crate::domain::DOMAIN;
 use crate::rerun;
-use crate::worker::{Answer, Program, Step, Worker, call};
-use crate::world::{Broken, Budget, CORRECTED, DOMAIN, Lease, NOW, Try, VIEWS, World};
+use crate::worker::{Answer, Program, Step, Then, Worker, call};
+use crate::world::{Broken, Budget, CORRECTED, Lease, NOW, Try, VIEWS, World};
 
 /// Workers in a world where a bounded number of things goes wrong, without the guards in `removed`.
 #[derive(Debug)]
@@ -288,7 +289,7 @@ fn apply(world: &mut World, action: Action) {
             if let Some(attempt) = world.workers[index].attempt {
                 let tried = &mut world.tries[usize::from(attempt)];
                 if tried.attempt.ended.is_some() {
-                    world.workers[index].give_over();
+                    world.workers[index].go(Then::Over);
                 } else {
                     tried.lease = Lease::Alive;
                 }
