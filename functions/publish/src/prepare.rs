@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use service::{Body, Platform, Problem, detached};
 use utoipa::ToSchema;
 use wap::guard::{Guard, stands};
-use wap::{AttemptId, Digest, Manifest, PartitionKey};
+use wap::{AttemptId, Digest, EndReason, Manifest, PartitionKey};
 use warehouse::{Pin, PinnedPartition, Statistics};
 
 /// How many manifests are read at once.
@@ -75,7 +75,16 @@ async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
         pins.push(Pin { table: table.clone(), partitions, changed });
     }
     let live = record.live.as_ref().map(|live| &live.slot);
-    platform.warehouse.create(&attempt.slot, live).await?;
+    match platform.warehouse.create(&attempt.slot, live).await {
+        Ok(()) => {}
+        // Names are used once, by one try: what an earlier one still does must not find its place in use.
+        Err(warehouse::Error::Conflict { .. }) => {
+            let detail = "an earlier try of prepare left its place half made";
+            platform.state.end_attempt(id, EndReason::Failed, detail).await?;
+            return Err(platform.state.over(id).await.into());
+        }
+        Err(error) => return Err(error.into()),
+    }
     platform.warehouse.pin(&attempt.slot, &pins).await?;
     let plan = platform.project_plan().await?;
     platform.check_code(&attempt, &plan)?;

@@ -75,6 +75,15 @@ impl State {
         })
     }
 
+    /// What to tell who has lost an attempt.
+    pub async fn over(&self, id: &AttemptId) -> Error {
+        match self.attempt(id).await {
+            Ok(Attempt { ended: Some(ended), .. }) => Error::Over { id: id.clone(), ended },
+            Ok(_) => Error::Invalid { what: format!("the claim on attempt {id} was lost; begin a new attempt") },
+            Err(error) => error,
+        }
+    }
+
     /// Ends an attempt whose holder is gone. A claim is never taken over: a holder that only slept may still be writing,
     /// and it shall write where nobody looks.
     pub async fn expire(&self, id: &AttemptId, holder: &str, heartbeat: Option<Duration>) -> Result<Ended, Error> {
@@ -107,7 +116,7 @@ where
                 |attempt: &Attempt| attempt.finish(name, state.holder.as_str(), recorded.clone(), Timestamp::now());
             match state.note_attempt(id, finish).await? {
                 Some(_) => Ok(outcome),
-                None => Err(over(state, id).await.into()),
+                None => Err(state.over(id).await.into()),
             }
         }
         Err(error) => {
@@ -172,13 +181,5 @@ async fn keep_alive(state: &State, id: &AttemptId) -> Error {
         if let Err(error) = state.beat(id).await {
             tracing::warn!(attempt = %id, %error, "the heartbeat could not be written");
         }
-    }
-}
-
-async fn over(state: &State, id: &AttemptId) -> Error {
-    match state.attempt(id).await {
-        Ok(Attempt { ended: Some(ended), .. }) => Error::Over { id: id.clone(), ended },
-        Ok(_) => Error::Invalid { what: format!("the claim on attempt {id} was lost; begin a new attempt") },
-        Err(error) => error,
     }
 }

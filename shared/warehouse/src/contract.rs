@@ -74,7 +74,7 @@ macro_rules! warehouse_contract {
             const GAPS: &[(&str, &str)] = &[$($((stringify!($gap), $reason)),*)?];
             $crate::warehouse_contract!(@cases $make;
                 a_slot_starts_empty_or_as_a_copy,
-                a_repeated_create_starts_again,
+                a_place_is_made_once,
                 views_are_carried_into_the_next_slot,
                 a_pin_shows_what_was_admitted_and_nothing_else,
                 a_pin_outlives_what_happens_to_raw,
@@ -210,15 +210,19 @@ pub async fn a_slot_starts_empty_or_as_a_copy(fixture: &dyn Fixture) {
     assert_eq!(count(fixture, &second, "mart.things").await, 0);
 }
 
-pub async fn a_repeated_create_starts_again(fixture: &dyn Fixture) {
+pub async fn a_place_is_made_once(fixture: &dyn Fixture) {
     let first = sealed(fixture, 1, "a", 3).await;
     let second = slot(2, "b");
-    fixture.warehouse().create(&second, Some(&first)).await.unwrap();
-    fixture.warehouse().drop_relations(&second, &["mart.things".to_owned()]).await.unwrap();
-    fixture.write(&second, "mart", "others", &rows(1, "n")).await;
-    fixture.warehouse().create(&second, Some(&first)).await.unwrap();
-    assert_eq!(count(fixture, &second, "mart.things").await, 3);
-    assert!(fixture.warehouse().columns(&second, "mart", "others").await.unwrap().is_empty());
+    for (slot, from) in [(&first, None), (&second, Some(&first))] {
+        if slot == &second {
+            fixture.warehouse().create(slot, from).await.unwrap();
+            fixture.write(slot, "mart", "things", &rows(1, "n")).await;
+        }
+        let before = count(fixture, slot, "mart.things").await;
+        let error = fixture.warehouse().create(slot, from).await.unwrap_err();
+        assert!(matches!(error, Error::Conflict { .. }), "{error}");
+        assert_eq!(count(fixture, slot, "mart.things").await, before);
+    }
 }
 
 pub async fn views_are_carried_into_the_next_slot(fixture: &dyn Fixture) {

@@ -59,8 +59,8 @@ pub trait Warehouse: Debug + Send + Sync {
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error>;
 
     /// Makes the place of an attempt, starting from the content of `from` where there is one; views of `from` may not be
-    /// there before the place is pinned. What was in a place of this name before is gone: only an attempt whose step is
-    /// repeated finds anything there.
+    /// there before the place is pinned. A place is made once: [`Error::Conflict`] if there is anything of this name. To
+    /// empty it would be to delete, and a deletion that arrives late could find a place that is published by then.
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error>;
 
     /// Fixes what the attempt reads: schema `raw` holds the pinned rows of each table, schema `changes` those of the

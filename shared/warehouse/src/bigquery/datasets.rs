@@ -105,7 +105,7 @@ impl BigQuery {
         Ok(())
     }
 
-    /// Makes the datasets of a slot, empty. What was in datasets of these names is gone.
+    /// Makes the datasets of a slot, empty. One that an earlier try made is a conflict, and stays as it is.
     pub(super) async fn make_slot_datasets(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         let schemas = self.slot_schemas();
         let made = schemas.iter().map(|schema| self.make_slot_dataset(slot, schema, from));
@@ -125,15 +125,7 @@ impl BigQuery {
             labels[FROM_LABEL] = from.name().into();
         }
         let resource = json!({"labels": labels, "access": self.access()});
-        match self.insert_dataset(&name, resource.clone()).await {
-            Ok(_) => Ok(()),
-            Err(Error::Conflict { .. }) => {
-                // Left by an earlier try of the same step: the name belongs to this attempt only.
-                self.drop_dataset(&name).await?;
-                self.insert_dataset(&name, resource).await.map(drop)
-            }
-            Err(error) => Err(error),
-        }
+        self.insert_dataset(&name, resource).await.map(drop)
     }
 
     /// The slot that this one was made from.

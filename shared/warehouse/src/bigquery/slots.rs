@@ -54,10 +54,8 @@ struct Trace {
 impl BigQuery {
     /// Makes a slot's datasets, and fills them with what the slot before it has in its layers.
     pub(super) async fn create_slot(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
-        self.settle(slot).await?;
         self.make_slot_datasets(slot, from).await?;
         let Some(from) = from else { return Ok(()) };
-        // Each try starts with new datasets, and with new jobs.
         let purpose = Purpose::once("create");
         let relations = self.carried_relations(from).await?;
         // Views read the pin, directly or not, and wait for it.

@@ -36,7 +36,6 @@ pub(super) fn remove(file: &Path) -> Result<(), Error> {
 
 /// Makes `to` a writable copy of the sealed file `from`, sharing blocks where the file system can.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    remove(to)?;
     let partial = to.with_extension("partial");
     let work = || -> io::Result<()> {
         match fs::remove_file(&partial) {

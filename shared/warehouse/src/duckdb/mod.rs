@@ -215,10 +215,16 @@ impl Warehouse for DuckDb {
     }
 
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
-        let (file, from) = (self.slot_file(slot), from.map(|from| self.slot_file(from)));
-        self.blocking(move |_| match from {
-            Some(from) => files::copy(&from, &file),
-            None => files::remove(&file),
+        let (name, file, from) = (slot.name(), self.slot_file(slot), from.map(|from| self.slot_file(from)));
+        self.blocking(move |_| {
+            if file.exists() {
+                let next = "an earlier try made it; begin a new attempt".to_owned();
+                return Err(Error::Conflict { what: format!("the file of slot {name}"), next });
+            }
+            match from {
+                Some(from) => files::copy(&from, &file),
+                None => open_writable(&file)?.close().map_err(|(_, source)| sql_error("making the slot")(source)),
+            }
         })
         .await
     }

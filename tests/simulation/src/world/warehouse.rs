@@ -79,6 +79,10 @@ impl Warehouse for SimulatedWarehouse {
 
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         self.world.change(|inner| {
+            if stands(Guard::NamesOnce) && inner.names.contains(&slot.name()) {
+                let next = "an earlier try made it; begin a new attempt".to_owned();
+                return Err(Error::Conflict { what: format!("slot {slot}"), next });
+            }
             let is_readable_from = Some(Instant::now() + AUTHORISATION);
             let mut state = SlotState { is_writable: true, is_readable_from, ..SlotState::default() };
             if let Some(from) = from {
