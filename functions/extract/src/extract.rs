@@ -176,6 +176,8 @@ impl Reader {
 
 async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) -> Result<(Reader, Manifest), Error> {
     let load = uuid::Uuid::now_v7().simple().to_string();
+    // Before anything is read: of two extractions the one that began to read later has the newer content.
+    let read_at = Timestamp::now();
     let prefix = format!("{}/{partition}/{load}", reader.table.lake.path);
     let (pieces, waiting) = channel(WAITING_PIECES);
     let mut objects = Vec::new();
@@ -205,9 +207,7 @@ async fn extract_one(reader: Reader, state: &State, partition: &PartitionKey) ->
     };
     state
         .update_ledger(&manifest.table, partition, |entry| {
-            if entry.extracted.as_ref().is_none_or(|known| known.digest != step.digest) {
-                entry.extracted = Some(step.clone());
-            }
+            entry.extract(&step, read_at);
             // Fresh objects under a digest that counts as loaded: those that were loaded are gone.
             if is_fresh && entry.loaded.as_ref().is_some_and(|loaded| loaded.digest == step.digest) {
                 entry.loaded = None;

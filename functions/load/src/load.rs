@@ -6,9 +6,12 @@ use events::{Fact, PartitionLoaded};
 use jiff::Timestamp;
 use pipeline::{Mode, Table};
 use serde::{Deserialize, Serialize};
-use service::{Body, Platform, Problem, detached};
+use service::{Body, Kind, Platform, Problem, detached};
 use utoipa::ToSchema;
 use wap::{Digest, LedgerStep, Manifest, PartitionKey};
+
+/// How often a load is followed by another one because something newer was extracted meanwhile.
+const ROUNDS: usize = 5;
 
 /// What to load.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -19,7 +22,7 @@ pub(crate) struct LoadRequest {
     /// The partition.
     #[schema(value_type = String)]
     partition: PartitionKey,
-    /// The manifest's digest; without it the one that was extracted last.
+    /// The digest of a manifest that has to be in the lake. What was extracted last is loaded, which may be another.
     #[schema(value_type = Option<String>)]
     digest: Option<Digest>,
 }
@@ -42,12 +45,6 @@ pub(crate) struct Loaded {
     changed: bool,
 }
 
-impl Loaded {
-    pub(crate) fn digest(&self) -> &Digest {
-        &self.digest
-    }
-}
-
 /// Replaces one partition of one raw table by what was extracted. Loading what is loaded changes nothing.
 #[utoipa::path(post, path = "/load", request_body = LoadRequest, responses((status = 200, body = Loaded)))]
 pub(crate) async fn load(
@@ -58,42 +55,63 @@ pub(crate) async fn load(
 }
 
 /// Loads. [`load`] without its wrapping.
+///
+/// What is loaded is what was extracted last, whatever digest was asked for: a run that slept, or an event that came late,
+/// asks for a content that has been replaced since, and `raw` must not go back to it.
 pub(crate) async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem> {
-    let table = platform.pipeline.table(&request.table)?;
-    table.calendar.window(&request.partition)?;
-    let entry = platform.state.ledger_entry(&table.name, &request.partition).await?;
-    let Some(digest) = request.digest.or_else(|| entry.extracted.as_ref().map(|step| step.digest.clone())) else {
+    let LoadRequest { table, partition, digest: asked } = request;
+    let table = platform.pipeline.table(&table)?;
+    table.calendar.window(&partition)?;
+    if let Some(asked) = &asked
+        && !platform.state.has_manifest(&table.name, &partition, asked).await?
+    {
         return Err(Problem::new(
-            service::Kind::NotFound,
-            "not_extracted",
-            format!("partition {} of table {} was never extracted; extract it first", request.partition, table.name),
-        ));
-    };
-    if !platform.state.has_manifest(&table.name, &request.partition, &digest).await? {
-        return Err(Problem::new(
-            service::Kind::NotFound,
+            Kind::NotFound,
             "no_manifest",
             format!(
-                "the lake has no manifest {digest} for partition {} of table {}; extract it first",
-                request.partition, table.name
+                "the lake has no manifest {asked} for partition {partition} of table {}; extract it first",
+                table.name
             ),
         ));
     }
-    let manifest = platform.state.manifest(&table.name, &request.partition, &digest).await?;
-    let loaded = Loaded { digest, rows: manifest.rows, bytes: manifest.bytes, changed: true };
-    if let Some(step) = entry.loaded.filter(|step| step.digest == loaded.digest) {
-        // Again, in case that whoever loaded it died before it was told.
-        announce(&platform, table, &request.partition, step).await?;
-        return Ok(Loaded { changed: false, ..loaded });
+    for _ in 0..ROUNDS {
+        let entry = platform.state.ledger_entry(&table.name, &partition).await?;
+        let newest = entry.extracted.map(|step| step.digest);
+        let Some(digest) = newest.or_else(|| asked.clone()) else {
+            return Err(Problem::new(
+                Kind::NotFound,
+                "not_extracted",
+                format!("partition {partition} of table {} was never extracted; extract it first", table.name),
+            ));
+        };
+        let manifest = platform.state.manifest(&table.name, &partition, &digest).await?;
+        let loaded = Loaded { digest, rows: manifest.rows, bytes: manifest.bytes, changed: true };
+        if let Some(step) = entry.loaded.filter(|step| step.digest == loaded.digest) {
+            // Again, in case that whoever loaded it died before it was told.
+            announce(&platform, table, &partition, step).await?;
+            return Ok(Loaded { changed: false, ..loaded });
+        }
+        check_contract(table, &manifest)?;
+        platform.for_step("load", None).warehouse.load(table, &manifest).await?;
+        let step =
+            LedgerStep { digest: loaded.digest.clone(), rows: loaded.rows, bytes: loaded.bytes, at: Timestamp::now() };
+        let entry = platform
+            .state
+            .update_ledger(&table.name, &partition, |entry| {
+                if entry.extracted.as_ref().is_none_or(|newest| newest.digest == step.digest) {
+                    entry.loaded = Some(step.clone());
+                }
+            })
+            .await?;
+        // Something newer came meanwhile, and of two loads side by side the older may be the last to end.
+        if entry.extracted.is_none_or(|newest| newest.digest == loaded.digest) {
+            tracing::info!(table = %table.name, %partition, rows = loaded.rows, "loaded");
+            announce(&platform, table, &partition, step).await?;
+            return Ok(loaded);
+        }
     }
-    check_contract(table, &manifest)?;
-    platform.for_step("load", None).warehouse.load(table, &manifest).await?;
-    let step =
-        LedgerStep { digest: loaded.digest.clone(), rows: loaded.rows, bytes: loaded.bytes, at: Timestamp::now() };
-    platform.state.update_ledger(&table.name, &request.partition, |entry| entry.loaded = Some(step.clone())).await?;
-    tracing::info!(table = %table.name, partition = %request.partition, rows = loaded.rows, "loaded");
-    announce(&platform, table, &request.partition, step).await?;
-    Ok(loaded)
+    let detail = format!("partition {partition} of table {} changes faster than it can be loaded", table.name);
+    Err(Problem::new(Kind::Unavailable, "contended", detail))
 }
 
 async fn announce(
@@ -114,7 +132,7 @@ fn check_contract(table: &Table, manifest: &Manifest) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        service::Kind::Rejected,
+        Kind::Rejected,
         "contract",
         format!(
             "partition {} of table {} does not match its contract: {}; change pipeline.yaml or extract it again",

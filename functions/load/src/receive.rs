@@ -16,10 +16,7 @@ use utoipa::ToSchema;
 use wap::{LedgerStep, Manifest};
 
 use crate::door::{self, MANIFESTS, Named};
-use crate::load::{self, Loaded};
-
-/// How often a load is followed by another one because something newer arrived meanwhile.
-const ROUNDS: usize = 5;
+use crate::load::{self, LoadRequest, Loaded};
 
 /// What became of a delivery. Whatever is answered like this is settled, and need not be delivered again.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -120,7 +117,8 @@ async fn act(platform: &Platform, delivery: &Delivery) -> Result<Received, Probl
         let detail = format!("partition {} of table {} has the newer content {newer}", named.partition, named.table);
         return Ok(Received::new(Outcome::Superseded, detail));
     }
-    let loaded = load_newest(platform, &named).await?;
+    let request = LoadRequest::newest(named.table.as_str(), &named.partition);
+    let loaded = load::run(platform.clone(), request).await?;
     let detail = format!("partition {} of table {} is loaded", named.partition, named.table);
     Ok(Received { loaded: Some(loaded), ..Received::new(Outcome::Loaded, detail) })
 }
@@ -141,19 +139,4 @@ async fn admit(platform: &Platform, named: &Named, manifest: &Manifest) -> Resul
         })
         .await?;
     Ok(entry.extracted.map(|last| last.digest).filter(|last| *last != named.digest))
-}
-
-/// Loads the partition, again if something newer was extracted while that went on: of two loads side by side the older
-/// one may be the last to end.
-async fn load_newest(platform: &Platform, named: &Named) -> Result<Loaded, Problem> {
-    for _ in 0..ROUNDS {
-        let loaded =
-            load::run(platform.clone(), load::LoadRequest::newest(named.table.as_str(), &named.partition)).await?;
-        let entry = platform.state.ledger_entry(&named.table, &named.partition).await?;
-        if entry.extracted.is_none_or(|last| last.digest == *loaded.digest()) {
-            return Ok(loaded);
-        }
-    }
-    let detail = format!("partition {} of table {} changes faster than it can be loaded", named.partition, named.table);
-    Err(Problem::new(Kind::Unavailable, "contended", detail))
 }

@@ -89,6 +89,9 @@ pub struct LedgerEntry {
     pub table: Identifier,
     pub partition: PartitionKey,
     pub extracted: Option<LedgerStep>,
+    /// When the source was last read for it: no earlier reading counts any more, however late it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
     pub loaded: Option<LedgerStep>,
 }
 
@@ -105,11 +108,45 @@ pub struct LedgerStep {
 impl LedgerEntry {
     /// An entry about which nothing is known yet.
     pub fn new(table: Identifier, partition: PartitionKey) -> Self {
-        Self { version: LAKE_VERSION, table, partition, extracted: None, loaded: None }
+        Self { version: LAKE_VERSION, table, partition, extracted: None, read_at: None, loaded: None }
+    }
+
+    /// Notes what was extracted from a source as it was at `read_at`, unless that was read later by somebody else.
+    pub fn extract(&mut self, step: &LedgerStep, read_at: Timestamp) {
+        if self.read_at.is_some_and(|newest| newest > read_at) {
+            return;
+        }
+        self.read_at = Some(read_at);
+        if self.extracted.as_ref().is_none_or(|known| known.digest != step.digest) {
+            self.extracted = Some(step.clone());
+        }
     }
 
     /// Where the entry is stored.
     pub fn key(table: &Identifier, partition: &PartitionKey) -> String {
         format!("ledger/{table}/{partition}.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extraction_that_read_earlier_does_not_replace_one_that_read_later() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let step =
+            |content: &str, second| LedgerStep { digest: Digest::of(content), rows: 1, bytes: 1, at: at(second) };
+        let mut entry = LedgerEntry::new(Identifier::new("orders").unwrap(), PartitionKey::all());
+        entry.extract(&step("new", 20), at(10));
+        // Whoever read it at 5 slept until 30.
+        entry.extract(&step("old", 30), at(5));
+        assert_eq!(entry.extracted, Some(step("new", 20)));
+        // The same again is no other extraction, but what was read before it is outdone by it, too.
+        entry.extract(&step("new", 40), at(35));
+        entry.extract(&step("old", 50), at(20));
+        assert_eq!(entry.extracted, Some(step("new", 20)));
+        entry.extract(&step("old", 60), at(36));
+        assert_eq!(entry.extracted, Some(step("old", 60)));
     }
 }

@@ -326,7 +326,7 @@ fn apply(world: &mut World, action: Action) {
 
 /// An operator goes on without the second partition.
 pub(crate) fn hold(world: &mut World) {
-    let hold = Hold { reason: String::new(), since: NOW };
+    let hold = Hold { reason: String::new(), since: NOW, rolled_back: None };
     let next = wap::Deployment::clone(&world.record).hold(DOMAIN.partitions[1].clone(), hold);
     if next != *world.record {
         world.write_record(next.into());

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State as Extension;
 use axum::routing::post;
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::{Body, Platform, Problem};
@@ -34,6 +35,11 @@ impl World {
                 }
             }
         });
+    }
+
+    /// What the clocks of this world show.
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + self.begun.elapsed()
     }
 
     /// What readers shall see in the end: every model over the newest rows of every partition of `partitions`.
@@ -109,6 +115,7 @@ async fn extract(
     let Extract { platform, world } = extract;
     let table = platform.pipeline.table(request.table.as_str())?;
     let partition = request.partition;
+    let read_at = world.now();
     let version = world.lock().source.get(&(table.name.clone(), partition.clone())).copied().unwrap_or_default();
     let digest = rows(&table.name, &partition, version);
     let window = table.calendar.window(&partition)?;
@@ -142,13 +149,11 @@ async fn extract(
         sums: BTreeMap::new(),
     };
     platform.state.put_manifest(&manifest).await?;
-    let step = LedgerStep { digest: digest.clone(), rows: ROWS, bytes, at: jiff::Timestamp::now() };
+    let step = LedgerStep { digest: digest.clone(), rows: ROWS, bytes, at: read_at };
     platform
         .state
         .update_ledger(&table.name, &partition, |entry| {
-            if entry.extracted.as_ref().is_none_or(|before| before.digest != step.digest) {
-                entry.extracted = Some(step.clone());
-            }
+            entry.extract(&step, read_at);
         })
         .await?;
     Ok(Json(json!({"manifests": [

@@ -121,6 +121,7 @@ impl Inner {
 #[derive(Debug)]
 pub struct World {
     inner: Mutex<Inner>,
+    begun: Instant,
     pipeline: Arc<Pipeline>,
     project: Arc<Project>,
     dbt: Arc<Dbt>,
@@ -138,7 +139,7 @@ impl World {
         settings.parsed = Some(project);
         let dbt = Arc::new(Dbt::new(settings));
         let project = dbt.project().await.unwrap();
-        Arc::new(Self { inner: Mutex::default(), pipeline: Arc::new(pipeline), project, dbt })
+        Arc::new(Self { inner: Mutex::default(), begun: Instant::now(), pipeline: Arc::new(pipeline), project, dbt })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
