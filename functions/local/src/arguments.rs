@@ -59,6 +59,10 @@ pub(crate) enum Command {
     Hold(HoldOptions),
     /// Take a held partition up again
     Release(ReleaseOptions),
+    /// Drop what nothing names any more: old slots, documents, objects of the lake
+    Cleanup(CleanupOptions),
+    /// Compare record, views, attempts, ledger, lake and slots with each other
+    Doctor(DoctorOptions),
     /// What was published in a cycle, from what, and on what evidence
     Receipt(ReceiptOptions),
     /// The digest of every live table: equal digests, equal rows
@@ -172,6 +176,29 @@ pub(crate) struct HoldOptions {
 #[derive(Debug, Args)]
 pub(crate) struct ReleaseOptions {
     pub partition: PartitionKey,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanupOptions {
+    /// Only say what would be dropped
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// Repair what can be repaired without guessing
+    #[arg(long)]
+    pub mend: bool,
+    /// Read every object of the lake, not only some
+    #[arg(long)]
+    pub deep: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -8,12 +8,13 @@ use axum::Router;
 use serde_json::Value;
 use service::{Config, Platform, Server};
 use utoipa_axum::router::OpenApiRouter;
-use workflows::{Host, HttpClient, Observer, Raised, Workflow};
+use workflows::{Host, HttpClient, Observer, Raised, Unobserved, Workflow};
 
 use crate::failure::Failure;
 
 /// Workflow files are part of the program, so that it runs from any folder and runs what it was built with.
 const DAILY: &str = include_str!("../../../workflows/daily.yaml");
+const CLEANUP: &str = include_str!("../../../workflows/cleanup.yaml");
 
 /// The functions, each by the variable in which workflows look for its address.
 const FUNCTIONS: [&str; 6] = ["GENERATE_URL", "EXTRACT_URL", "LOAD_URL", "TRANSFORM_URL", "AUDIT_URL", "PUBLISH_URL"];
@@ -45,6 +46,20 @@ impl Engine {
 
     /// Runs the daily workflow to its end.
     pub(crate) async fn daily(&self, argument: Value, observer: Arc<dyn Observer>) -> Execution {
+        self.execute(&self.daily, argument, observer).await
+    }
+
+    /// Runs the cleanup workflow to its end.
+    pub(crate) async fn cleanup(&self, argument: Value) -> Result<Value, Failure> {
+        let workflow = Workflow::parse("cleanup.yaml", CLEANUP)?;
+        let execution = self.execute(&workflow, argument, Arc::new(Unobserved)).await;
+        execution.outcome.map_err(|raised| {
+            let reason = raised.value["body"]["detail"].as_str().or(raised.value["message"].as_str()).map(str::to_owned);
+            Failure::new(reason.unwrap_or_else(|| raised.to_string()))
+        })
+    }
+
+    async fn execute(&self, workflow: &Workflow, argument: Value, observer: Arc<dyn Observer>) -> Execution {
         let run = new_run_id();
         let address = format!("http://{}", self.server.address);
         let mut environment: BTreeMap<String, String> =
@@ -53,7 +68,7 @@ impl Engine {
         let mut host = Host::new(self.http.clone());
         host.environment = environment;
         host.observer = observer;
-        let outcome = self.daily.run(argument, &host).await;
+        let outcome = workflow.run(argument, &host).await;
         Execution { run, outcome }
     }
 

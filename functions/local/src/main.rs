@@ -56,6 +56,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Publish(options) => commands::publish::publish(&config, &options).await,
             Command::Hold(options) => commands::hold::hold(&config, &options).await,
             Command::Release(options) => commands::hold::release(&config, &options).await,
+            Command::Cleanup(options) => commands::cleanup::cleanup(&config, &options).await,
+            Command::Doctor(options) => commands::doctor::doctor(&config, &options).await,
             Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
             Command::Digest(options) => commands::digest::digest(&config, &options).await,
             Command::Sql(options) => commands::sql::sql(&config, &options).await,

@@ -53,7 +53,13 @@ fn published(cycle: u64, live: &Live, attempt: &Attempt) -> CyclePublished {
     }
 }
 
-fn receipt(cycle: u64, live: &Live, attempt: &Attempt, mixed_seconds: Option<f64>) -> Result<Receipt, Problem> {
+/// The receipt of a cycle, from the record and the attempt.
+pub(crate) fn receipt(
+    cycle: u64,
+    live: &Live,
+    attempt: &Attempt,
+    mixed_seconds: Option<f64>,
+) -> Result<Receipt, Problem> {
     let Some(verdict) = attempt.verdict.clone() else {
         return Err(Problem::internal(format!(
             "attempt {} is live and has no verdict; restore attempts/ from a backup",

@@ -2,7 +2,9 @@
 //! passed its audit, and closes attempts.
 
 mod begin;
+mod cleanup;
 mod converge;
+mod doctor;
 mod finish;
 mod hold;
 mod planning;
@@ -24,5 +26,7 @@ pub fn routes(platform: Platform) -> OpenApiRouter {
         .routes(routes!(hold::hold))
         .routes(routes!(hold::release))
         .routes(routes!(status::status))
+        .routes(routes!(cleanup::cleanup))
+        .routes(routes!(doctor::examine, doctor::mend))
         .with_state(platform)
 }

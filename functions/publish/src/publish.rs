@@ -115,18 +115,19 @@ async fn check_fingerprint(platform: &Platform, attempt: &Attempt, passed: &Audi
 }
 
 fn live(attempt: &Attempt, publication: &Publication) -> Result<Live, Problem> {
-    let mut views = BTreeMap::new();
-    for view in &publication.views {
-        views.insert(view.name.clone(), record_of(view)?);
-    }
     Ok(Live {
         slot: attempt.slot.clone(),
-        views,
+        views: views(publication)?,
         inputs: attempt.inputs.clone(),
         newest_partition: publication.deployment.newest_partition.clone(),
         held: publication.deployment.held.clone(),
         published_at: Timestamp::now(),
     })
+}
+
+/// The views of a publication as the record names them.
+pub(crate) fn views(publication: &Publication) -> Result<BTreeMap<Identifier, View>, Problem> {
+    publication.views.iter().map(|view| Ok((view.name.clone(), record_of(view)?))).collect()
 }
 
 fn record_of(view: &PublishedView) -> Result<View, Problem> {

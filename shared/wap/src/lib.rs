@@ -3,6 +3,7 @@
 
 mod attempt;
 mod lake;
+mod named;
 mod names;
 mod receipt;
 mod record;

@@ -518,8 +518,10 @@ pub async fn dropped_relations_are_gone(fixture: &dyn Fixture) {
 pub async fn a_dropped_slot_is_gone(fixture: &dyn Fixture) {
     let slot = sealed(fixture, 1, "a", 5).await;
     assert_eq!(fixture.warehouse().slots().await.unwrap(), [slot.name()]);
+    assert!(fixture.warehouse().slot_bytes(&slot.name()).await.unwrap() > 0);
     fixture.warehouse().drop_slot(&slot.name()).await.unwrap();
     fixture.warehouse().drop_slot(&slot.name()).await.unwrap();
+    assert_eq!(fixture.warehouse().slot_bytes(&slot.name()).await.unwrap(), 0);
     assert!(fixture.warehouse().slots().await.unwrap().is_empty());
     assert!(fixture.warehouse().fingerprint(&slot).await.is_err());
 }

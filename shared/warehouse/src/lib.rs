@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeline::Table;
-use wap::{Digest, Manifest, Slot};
+use wap::{Digest, Manifest, PartitionKey, Slot};
 
 #[cfg(feature = "google")]
 pub use bigquery::{BigQuery, Members, Settings};
@@ -51,6 +51,9 @@ pub trait Warehouse: Debug + Send + Sync {
     /// Replaces one partition of one raw table by the content of a manifest: readers of `raw` see the partition before
     /// or after, never between.
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error>;
+
+    /// What is loaded of a table. A partition of which that can't be told counts as not loaded.
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error>;
 
     /// Makes the place of an attempt, starting from the content of `from` where there is one; views of `from` may not be
     /// there before the place is pinned. What was in a place of this name before is gone: only an attempt whose step is
@@ -84,6 +87,9 @@ pub trait Warehouse: Debug + Send + Sync {
     /// and stopping as soon as it names another slot. Returns for how long views showed different slots.
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error>;
 
+    /// How what readers see, and who may write it, differs from a published slot and its publication.
+    async fn differences(&self, slot: &Slot, publication: &Publication) -> Result<Vec<Difference>, Error>;
+
     /// The slots that published views show now: one, or more while views are moved from one to another. Empty if
     /// nothing is published.
     async fn published(&self) -> Result<Vec<String>, Error>;
@@ -101,8 +107,30 @@ pub trait Warehouse: Debug + Send + Sync {
     /// Names of all slots that exist.
     async fn slots(&self) -> Result<Vec<String>, Error>;
 
+    /// Bytes that a slot takes; none if it is not there.
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error>;
+
     /// Drops a slot. That it is not there is no error.
     async fn drop_slot(&self, name: &str) -> Result<(), Error>;
+}
+
+/// A partition of a table in raw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    pub partition: PartitionKey,
+    /// The upload whose rows it holds; the content's digest where the upload is from before there was an id.
+    pub load: String,
+}
+
+/// Something that readers see otherwise than was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The view, dataset or link.
+    pub subject: String,
+    pub found: String,
+    pub expected: String,
+    /// Whether [`Warehouse::converge`] makes it right.
+    pub converges: bool,
 }
 
 /// What readers shall see, read anew each time it matters.

@@ -1,8 +1,10 @@
 //! One file a command.
 
 pub(crate) mod backfill;
+pub(crate) mod cleanup;
 pub(crate) mod demo;
 pub(crate) mod digest;
+pub(crate) mod doctor;
 pub(crate) mod hold;
 pub(crate) mod publish;
 pub(crate) mod receipt;

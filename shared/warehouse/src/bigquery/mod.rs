@@ -44,7 +44,9 @@ use pipeline::{RawDataset, Table};
 use store::ObjectStore;
 use wap::{Digest, Identifier, Manifest, Slot};
 
-use crate::{Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse};
+use crate::{
+    Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step, Warehouse,
+};
 pub use datasets::Members;
 use names::{CHANGES, LIVE, Names, RAW};
 use rest::Rest;
@@ -181,6 +183,10 @@ impl Warehouse for BigQuery {
         self.load_partition(table, manifest).await
     }
 
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        self.loaded_partitions(table).await
+    }
+
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         self.create_slot(slot, from).await
     }
@@ -226,6 +232,10 @@ impl Warehouse for BigQuery {
         self.converge_views(desired).await
     }
 
+    async fn differences(&self, slot: &Slot, publication: &Publication) -> Result<Vec<Difference>, Error> {
+        self.published_differences(slot, publication).await
+    }
+
     async fn published(&self) -> Result<Vec<String>, Error> {
         self.published_slots().await
     }
@@ -244,6 +254,10 @@ impl Warehouse for BigQuery {
 
     async fn slots(&self) -> Result<Vec<String>, Error> {
         self.slot_names().await
+    }
+
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error> {
+        self.slot_size(name).await
     }
 
     async fn drop_slot(&self, name: &str) -> Result<(), Error> {

@@ -24,7 +24,7 @@ use store::{FileLock, LockMode, ObjectStore};
 use wap::{Digest, Manifest, Slot};
 
 use crate::{
-    Converged, DEPLOYMENT, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
+    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
 };
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
@@ -214,6 +214,11 @@ impl Warehouse for DuckDb {
         self.blocking(move |warehouse| raw::load(&warehouse.folder, &warehouse.store, &table, &manifest)).await
     }
 
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        let table = table.name.clone();
+        self.blocking(move |warehouse| raw::loaded(&warehouse.folder, table.as_str())).await
+    }
+
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         let (file, from) = (self.slot_file(slot), from.map(|from| self.slot_file(from)));
         self.blocking(move |_| match from {
@@ -298,6 +303,21 @@ impl Warehouse for DuckDb {
         Ok(Converged { slot, mixed: Duration::ZERO, changed })
     }
 
+    /// One link shows all views, and what they are is in the sealed file.
+    async fn differences(&self, slot: &Slot, _publication: &Publication) -> Result<Vec<Difference>, Error> {
+        let found = self.published().await?;
+        if found == [slot.name()] {
+            return Ok(Vec::new());
+        }
+        let found = if found.is_empty() { "it points to no slot".to_owned() } else { found.join(", ") };
+        Ok(vec![Difference {
+            subject: "published.duckdb".to_owned(),
+            found,
+            expected: slot.name(),
+            converges: true,
+        }])
+    }
+
     async fn published(&self) -> Result<Vec<String>, Error> {
         self.blocking(Self::published_now).await
     }
@@ -326,6 +346,11 @@ impl Warehouse for DuckDb {
             Ok(slots)
         })
         .await
+    }
+
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error> {
+        let file = self.file_of(name);
+        self.blocking(move |_| files::bytes(&file)).await
     }
 
     async fn drop_slot(&self, name: &str) -> Result<(), Error> {
