@@ -8,6 +8,8 @@
     reason = "this crate is tests"
 )]
 
+pub mod shop;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
