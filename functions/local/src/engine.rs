@@ -54,7 +54,8 @@ impl Engine {
         let workflow = Workflow::parse("cleanup.yaml", CLEANUP)?;
         let execution = self.execute(&workflow, argument, Arc::new(Unobserved)).await;
         execution.outcome.map_err(|raised| {
-            let reason = raised.value["body"]["detail"].as_str().or(raised.value["message"].as_str()).map(str::to_owned);
+            let reason =
+                raised.value["body"]["detail"].as_str().or(raised.value["message"].as_str()).map(str::to_owned);
             Failure::new(reason.unwrap_or_else(|| raised.to_string()))
         })
     }

@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
+use crate::AttemptId;
 use crate::record::Deployment;
 use crate::slot::{Color, Slot};
-use crate::AttemptId;
 
 impl Slot {
     /// The slot of that name, if it is one.
@@ -50,8 +50,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::record::{Kept, Live};
     use crate::Digest;
+    use crate::record::{Kept, Live};
 
     fn kept(until: i64) -> (Deployment, Slot) {
         let slot = Slot::named("blue_7_4f09c1ab22").unwrap();
@@ -81,7 +81,8 @@ mod tests {
     fn names_of_slots_are_read_back_and_others_are_not() {
         let slot = Slot::named("green_12_bf25d92e6f").unwrap();
         assert_eq!((slot.color, slot.cycle, slot.name()), (Color::Green, 12, "green_12_bf25d92e6f".to_owned()));
-        for other in ["red_1_4f09c1ab22", "blue_x_4f09c1ab22", "blue_007_4f09c1ab22", "blue_7_SHOUTING1", "blue_7", ""] {
+        for other in ["red_1_4f09c1ab22", "blue_x_4f09c1ab22", "blue_007_4f09c1ab22", "blue_7_SHOUTING1", "blue_7", ""]
+        {
             assert_eq!(Slot::named(other), None, "{other}");
         }
     }

@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 
 pub(crate) use discard::discard;
 pub(crate) use inventory::{Found, lake_prefixes, take};
-pub(crate) use plan::{Item, Kind, crashed};
 use plan::plan;
+pub(crate) use plan::{Item, Kind, crashed};
 
 /// What to do.
 #[derive(Debug, Default, Deserialize, ToSchema)]

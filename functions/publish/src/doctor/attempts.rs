@@ -7,10 +7,10 @@ use state::Liveness;
 use store::ObjectMeta;
 use wap::{ATTEMPT_VERSION, Attempt, AttemptId, Deployment};
 
+use super::Examination;
 use super::document::{Document, read};
 use super::finding::Finding;
 use super::mend::Mend;
-use super::Examination;
 
 /// What is known of every attempt: the document, or how it is amiss.
 pub(crate) type Attempts = BTreeMap<AttemptId, Result<Attempt, String>>;
@@ -68,9 +68,13 @@ async fn check_end(
     }
     if let Liveness::Gone { .. } = platform.state.liveness(attempt.id()).await? {
         examination.found(
-            Finding::warning("attempt_not_ended", Attempt::key(attempt.id()), "it has not ended, and nobody works on it")
-                .expected("an attempt that the record does not name has ended")
-                .mend(Mend::EndAttempt(attempt.id().clone(), "the record did not name it any more")),
+            Finding::warning(
+                "attempt_not_ended",
+                Attempt::key(attempt.id()),
+                "it has not ended, and nobody works on it",
+            )
+            .expected("an attempt that the record does not name has ended")
+            .mend(Mend::EndAttempt(attempt.id().clone(), "the record did not name it any more")),
         );
     }
     Ok(())

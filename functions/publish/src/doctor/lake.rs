@@ -8,10 +8,10 @@ use service::{Platform, Problem};
 use store::{MAX_DOCUMENT_BYTES, ObjectMeta};
 use wap::{Deployment, Digest, Identifier, LAKE_VERSION, Manifest, ManifestObject, PartitionKey};
 
+use super::Examination;
 use super::document::{Document, read};
 use super::finding::Finding;
 use super::mend::Mend;
-use super::Examination;
 use crate::cleanup::{self, lake_prefixes};
 
 /// So many objects are read where not all are asked for.
@@ -121,7 +121,12 @@ async fn objects(
             match listed.get(&object.key) {
                 None => examination.found(damaged("object_missing", manifest, object, "it is missing")),
                 Some(found) if found.bytes != object.bytes => {
-                    examination.found(damaged("object_size", manifest, object, &format!("it has {} bytes", found.bytes)));
+                    examination.found(damaged(
+                        "object_size",
+                        manifest,
+                        object,
+                        &format!("it has {} bytes", found.bytes),
+                    ));
                 }
                 Some(_) => whole.push((manifest, object)),
             }

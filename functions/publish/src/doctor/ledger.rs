@@ -7,11 +7,11 @@ use service::{Platform, Problem};
 use store::Precondition;
 use wap::{Deployment, Identifier, LAKE_VERSION, LedgerEntry, LedgerStep, Manifest, PartitionKey};
 
+use super::Examination;
 use super::document::{Document, read};
 use super::finding::Finding;
 use super::lake::Lake;
 use super::mend::Mend;
-use super::Examination;
 
 type Partition = (Identifier, PartitionKey);
 
@@ -61,15 +61,20 @@ pub(crate) async fn examine(
         rebuilt(finding, &partition, Precondition::Generation(generation), &raw, lake, examination);
     }
     for partition in lake.manifests.keys().filter(|partition| !known.contains(partition)) {
-        let finding = Finding::error("ledger_missing", LedgerEntry::key(&partition.0, &partition.1), "there is no entry");
+        let finding =
+            Finding::error("ledger_missing", LedgerEntry::key(&partition.0, &partition.1), "there is no entry");
         rebuilt(finding, partition, Precondition::Absent, &raw, lake, examination);
     }
     for (table, partition) in raw.keys().filter(|partition| !known.contains(partition)) {
         if lake.of(table, partition).is_empty() {
             examination.found(
-                Finding::warning("raw_unknown", format!("{table}/{partition}"), "raw holds it; ledger and lake do not know it")
-                    .expected("raw holds what was extracted")
-                    .remedy(format!("bgp run daily --partition {partition}, where the source has it")),
+                Finding::warning(
+                    "raw_unknown",
+                    format!("{table}/{partition}"),
+                    "raw holds it; ledger and lake do not know it",
+                )
+                .expected("raw holds what was extracted")
+                .remedy(format!("bgp run daily --partition {partition}, where the source has it")),
             );
         }
     }
@@ -101,7 +106,10 @@ fn rebuilt(
         _ => {
             examination.found(
                 finding
-                    .expected(format!("which of {} contents in the lake was extracted last, and is loaded", manifests.len()))
+                    .expected(format!(
+                        "which of {} contents in the lake was extracted last, and is loaded",
+                        manifests.len()
+                    ))
                     .remedy(format!("delete it if it is there, and: bgp run daily --partition {}", place.1)),
             );
             return;
@@ -170,7 +178,8 @@ fn entry_and_raw(
             if held.is_some_and(|load| load == upload(manifest)) {
                 return;
             }
-            let found = held.map_or_else(|| "raw does not hold it".to_owned(), |load| format!("raw holds upload {load}"));
+            let found =
+                held.map_or_else(|| "raw does not hold it".to_owned(), |load| format!("raw holds upload {load}"));
             examination.found(
                 Finding::error("raw_differs", subject, found)
                     .expected(format!("upload {}, which the ledger says is loaded", upload(manifest)))
@@ -183,9 +192,13 @@ fn entry_and_raw(
             let Some(manifest) = manifests.iter().find(|manifest| upload(manifest) == load) else { return };
             let next = LedgerEntry { loaded: Some(step(manifest)), ..entry.clone() };
             examination.found(
-                Finding::warning("raw_unrecorded", subject, format!("raw holds upload {load}; the ledger does not say so"))
-                    .expected("the ledger says what is loaded")
-                    .mend(Mend::Ledger(Box::new(next), Precondition::Generation(generation))),
+                Finding::warning(
+                    "raw_unrecorded",
+                    subject,
+                    format!("raw holds upload {load}; the ledger does not say so"),
+                )
+                .expected("the ledger says what is loaded")
+                .mend(Mend::Ledger(Box::new(next), Precondition::Generation(generation))),
             );
         }
     }

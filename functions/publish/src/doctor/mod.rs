@@ -81,7 +81,8 @@ pub(crate) async fn mend(
 ) -> Result<Json<Report>, Problem> {
     detached(async move {
         let (mut findings, mut checked) = look(&platform, request).await?;
-        let repairs: Vec<_> = findings.iter().filter_map(|finding| Some((finding.code, finding.mend.clone()?))).collect();
+        let repairs: Vec<_> =
+            findings.iter().filter_map(|finding| Some((finding.code, finding.mend.clone()?))).collect();
         if !repairs.is_empty() {
             for (code, repair) in &repairs {
                 match mend::mend(&platform, repair).await {
@@ -105,7 +106,9 @@ pub(crate) async fn mend(
 }
 
 fn report(mut findings: Vec<Finding>, checked: BTreeMap<&'static str, usize>) -> Report {
-    findings.sort_by(|left, right| (left.severity, left.code, &left.subject).cmp(&(right.severity, right.code, &right.subject)));
+    findings.sort_by(|left, right| {
+        (left.severity, left.code, &left.subject).cmp(&(right.severity, right.code, &right.subject))
+    });
     Report { healthy: findings.iter().all(|finding| finding.mended), findings, checked }
 }
 

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use service::{Platform, Problem};
 use state::Liveness;
-use wap::{
-    Attempt, AttemptId, Deployment, Digest, Inputs, Live, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt,
-};
+use wap::{Attempt, AttemptId, Deployment, Digest, Inputs, Live, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt};
 use warehouse::Publication;
 
+use super::Examination;
 use super::attempts::Attempts;
 use super::document::{Document, read};
 use super::finding::Finding;
 use super::mend::Mend;
-use super::Examination;
 
 /// What else reads only once it is there.
 const BACKUP: &str = "restore it from a backup";
@@ -26,7 +24,9 @@ pub(crate) async fn read_record(
     let document: Document<Deployment> = read(platform, RECORD_KEY, Some(RECORD_VERSION)).await?;
     let finding = match document {
         Document::Read(record, _) => return Ok(Some(*record)),
-        Document::Absent if platform.store.list("receipts/").await?.is_empty() => return Ok(Some(Deployment::default())),
+        Document::Absent if platform.store.list("receipts/").await?.is_empty() => {
+            return Ok(Some(Deployment::default()));
+        }
         Document::Absent => Finding::error("record_missing", RECORD_KEY, "there are receipts and no record"),
         Document::Version(found) => {
             let found = format!("format version {found}");
@@ -40,9 +40,11 @@ pub(crate) async fn read_record(
         }
         Document::Unreadable(why, _) => Finding::error("record_unreadable", RECORD_KEY, why),
     };
-    examination.found(finding.expected("the record, as publish writes it").remedy(format!(
-        "{BACKUP}; the newest receipt says what was live. Readers go on seeing what the views show"
-    )));
+    examination.found(
+        finding.expected("the record, as publish writes it").remedy(format!(
+            "{BACKUP}; the newest receipt says what was live. Readers go on seeing what the views show"
+        )),
+    );
     Ok(None)
 }
 
@@ -91,9 +93,13 @@ async fn building(
         Some(Err(_)) => return Ok(()),
         None => {
             examination.found(
-                Finding::error("building_attempt_missing", id.as_str(), "the record says that it may commit; it is not there")
-                    .expected(expected)
-                    .mend(Mend::EndInRecord(id.clone())),
+                Finding::error(
+                    "building_attempt_missing",
+                    id.as_str(),
+                    "the record says that it may commit; it is not there",
+                )
+                .expected(expected)
+                .mend(Mend::EndInRecord(id.clone())),
             );
             return Ok(());
         }
@@ -108,9 +114,13 @@ async fn building(
     }
     if let (Some((step, claim)), Liveness::Gone { .. }) = (attempt.running(), platform.state.liveness(id).await?) {
         examination.found(
-            Finding::error("building_attempt_expired", id.as_str(), format!("{} was in step {step} and is gone", claim.holder))
-                .expected(expected)
-                .mend(Mend::EndAttempt(id.clone(), "whoever worked on it was gone")),
+            Finding::error(
+                "building_attempt_expired",
+                id.as_str(),
+                format!("{} was in step {step} and is gone", claim.holder),
+            )
+            .expected(expected)
+            .mend(Mend::EndAttempt(id.clone(), "whoever worked on it was gone")),
         );
         return Ok(());
     }
@@ -140,9 +150,13 @@ async fn live_cycle(
         Some(Err(_)) => return Ok(()),
         None => {
             examination.found(
-                Finding::error("live_attempt_missing", Attempt::key(id), "the record names it as live; it is not there")
-                    .expected("the attempt with its verdict")
-                    .remedy(format!("{BACKUP}; or run again, after a change")),
+                Finding::error(
+                    "live_attempt_missing",
+                    Attempt::key(id),
+                    "the record names it as live; it is not there",
+                )
+                .expected("the attempt with its verdict")
+                .remedy(format!("{BACKUP}; or run again, after a change")),
             );
             return Ok(());
         }
@@ -155,8 +169,8 @@ async fn live_cycle(
         );
         return Ok(());
     }
-    let is_being_published = attempt.ended.is_none()
-        && matches!(platform.state.liveness(id).await?, Liveness::Alive { .. });
+    let is_being_published =
+        attempt.ended.is_none() && matches!(platform.state.liveness(id).await?, Liveness::Alive { .. });
     if is_being_published {
         return Ok(());
     }
@@ -230,7 +244,8 @@ async fn publication(
         }
         Err(found) => found,
     };
-    let remedy = format!("{BACKUP}; until then views can't be made again, and the next publication is not touched by it");
+    let remedy =
+        format!("{BACKUP}; until then views can't be made again, and the next publication is not touched by it");
     examination.found(Finding::error("publication_differs", key, found).expected(expected).remedy(remedy));
     Ok(None)
 }
@@ -318,9 +333,13 @@ async fn project(platform: &Platform, live: &Live, examination: &mut Examination
         .collect();
     for view in live.views.keys().filter(|view| !published.contains(view.as_str())) {
         examination.found(
-            Finding::error("view_without_model", view.as_str(), "it is published, and no model of the project makes it")
-                .expected("every published view has a model; the next publication would be refused")
-                .remedy(format!("restore the model, or: bgp retire {view}")),
+            Finding::error(
+                "view_without_model",
+                view.as_str(),
+                "it is published, and no model of the project makes it",
+            )
+            .expected("every published view has a model; the next publication would be refused")
+            .remedy(format!("restore the model, or: bgp retire {view}")),
         );
     }
     examination.checked("models", plan.models.len());

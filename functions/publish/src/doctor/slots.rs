@@ -3,10 +3,10 @@
 use service::{Platform, Problem};
 use wap::{Deployment, Live, Slot};
 
+use super::Examination;
 use super::attempts::Attempts;
 use super::finding::Finding;
 use super::mend::Mend;
-use super::Examination;
 
 /// Compares the slots that there are with those that the record names.
 pub(crate) async fn examine(
@@ -17,7 +17,8 @@ pub(crate) async fn examine(
 ) -> Result<(), Problem> {
     let slots = platform.warehouse.slots().await?;
     if let Some(live) = &record.live
-        && let Some((code, found)) = sealed(platform, live, attempts, ["live_slot_missing", "live_slot_changed"]).await?
+        && let Some((code, found)) =
+            sealed(platform, live, attempts, ["live_slot_missing", "live_slot_changed"]).await?
     {
         examination.found(
             Finding::error(code, live.slot.name(), found)

@@ -173,7 +173,8 @@ impl BigQuery {
             Err(Error::NotFound { .. }) => return Ok(0),
             found => found?,
         };
-        let tables = relations.iter().filter(|relation| relation.holds_rows()).map(|relation| self.table(&relation.name));
+        let tables =
+            relations.iter().filter(|relation| relation.holds_rows()).map(|relation| self.table(&relation.name));
         let sizes = all(CONCURRENT_CALLS, tables).await?.into_iter().flatten();
         Ok(sizes.filter_map(|table| table.num_bytes?.parse::<u64>().ok()).sum())
     }

@@ -24,7 +24,8 @@ use store::{FileLock, LockMode, ObjectStore};
 use wap::{Digest, Manifest, Slot};
 
 use crate::{
-    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
+    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView, Rows,
+    Statistics, Step, Warehouse,
 };
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
@@ -310,12 +311,7 @@ impl Warehouse for DuckDb {
             return Ok(Vec::new());
         }
         let found = if found.is_empty() { "it points to no slot".to_owned() } else { found.join(", ") };
-        Ok(vec![Difference {
-            subject: "published.duckdb".to_owned(),
-            found,
-            expected: slot.name(),
-            converges: true,
-        }])
+        Ok(vec![Difference { subject: "published.duckdb".to_owned(), found, expected: slot.name(), converges: true }])
     }
 
     async fn published(&self) -> Result<Vec<String>, Error> {
