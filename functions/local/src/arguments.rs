@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Release(ReleaseOptions),
     /// Drop what nothing names any more: old slots, documents, objects of the lake
     Cleanup(CleanupOptions),
+    /// How the live tables differ from those of an attempt, or of the cycle before
+    Diff(DiffOptions),
     /// Compare record, views, attempts, ledger, lake and slots with each other
     Doctor(DoctorOptions),
     /// What was published in a cycle, from what, and on what evidence
@@ -189,6 +191,29 @@ pub(crate) struct CleanupOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffOptions {
+    /// Only these views
+    #[arg(value_name = "VIEW")]
+    pub views: Vec<wap::Identifier>,
+    /// `kept`, an attempt or a cycle [default: the attempt that waits to be published, else the kept slot]
+    #[arg(long, value_parser = against)]
+    pub against: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `kept`, a cycle or an attempt: letters and digits, whichever it is.
+fn against(text: &str) -> Result<String, String> {
+    let is_word = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_word {
+        Ok(text.to_owned())
+    } else {
+        Err("expected kept, a cycle such as 7, or the id of an attempt".to_owned())
+    }
 }
 
 #[derive(Debug, Args)]

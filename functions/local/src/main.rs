@@ -57,6 +57,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Hold(options) => commands::hold::hold(&config, &options).await,
             Command::Release(options) => commands::hold::release(&config, &options).await,
             Command::Cleanup(options) => commands::cleanup::cleanup(&config, &options).await,
+            Command::Diff(options) => commands::diff::diff(&config, &options).await,
             Command::Doctor(options) => commands::doctor::doctor(&config, &options).await,
             Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
             Command::Digest(options) => commands::digest::digest(&config, &options).await,

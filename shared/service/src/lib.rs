@@ -10,7 +10,7 @@ mod problem;
 mod project;
 mod server;
 
-pub use body::Body;
+pub use body::{Body, Parameters};
 pub use config::{CloudConfig, Config, ConfigError, Target};
 pub use logs::start_logs;
 pub use platform::Platform;

@@ -97,6 +97,17 @@ pub trait Warehouse: Debug + Send + Sync {
     /// Reads at most `limit` rows.
     async fn query(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error>;
 
+    /// The text by which a query over two slots names a relation of one of them: the first (0) or the second (1).
+    fn relation_of(&self, slots: &[Slot; 2], which: usize, schema: &str, relation: &str) -> String {
+        self.relation(&slots[which.min(1)], schema, relation)
+    }
+
+    /// Reads at most `limit` rows of a query over two slots.
+    async fn query_two(&self, slots: &[Slot; 2], sql: &str, limit: usize) -> Result<Rows, Error> {
+        // Where a relation's name says its slot, any place will do.
+        self.query(&Place::Slot(slots[1].clone()), sql, limit).await
+    }
+
     /// The canonical digest of all rows of a query.
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error>;
 

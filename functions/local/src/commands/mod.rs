@@ -3,6 +3,7 @@
 pub(crate) mod backfill;
 pub(crate) mod cleanup;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod digest;
 pub(crate) mod doctor;
 pub(crate) mod hold;

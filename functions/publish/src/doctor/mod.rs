@@ -15,9 +15,9 @@ mod slots;
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Query, State as Extension};
+use axum::extract::State as Extension;
 use serde::{Deserialize, Serialize};
-use service::{Body, Platform, Problem, detached};
+use service::{Body, Parameters, Platform, Problem, detached};
 use utoipa::{IntoParams, ToSchema};
 
 use finding::Finding;
@@ -61,10 +61,8 @@ impl Examination {
 #[utoipa::path(get, path = "/doctor", params(DoctorRequest), responses((status = 200, body = Report)))]
 pub(crate) async fn examine(
     Extension(platform): Extension<Platform>,
-    request: Result<Query<DoctorRequest>, axum::extract::rejection::QueryRejection>,
+    Parameters(request): Parameters<DoctorRequest>,
 ) -> Result<Json<Report>, Problem> {
-    let Query(request) =
-        request.map_err(|rejection| Problem::rejected(format!("{}; doctor takes deep=true", rejection.body_text())))?;
     detached(async move {
         let (findings, checked) = look(&platform, request).await?;
         Ok(report(findings, checked))

@@ -178,6 +178,20 @@ impl DuckDb {
     }
 }
 
+/// What two slots are attached as.
+const ATTACHED: [&str; 2] = ["first_slot", "second_slot"];
+
+/// A session that reads two slots.
+fn attach(files: [&Path; 2]) -> Result<Connection, Error> {
+    let connection = Connection::open_in_memory().map_err(sql_error("opening a session"))?;
+    let mut sql = "SET TimeZone = 'UTC';".to_owned();
+    for (file, name) in files.into_iter().zip(ATTACHED) {
+        sql.push_str(&format!("ATTACH {} AS {} (READ_ONLY);", literal(&file.to_string_lossy()), identifier(name)));
+    }
+    connection.execute_batch(&sql).map_err(sql_error("attaching two slots"))?;
+    Ok(connection)
+}
+
 /// The slot whose file this is.
 fn slot_of(file: &Path) -> Option<String> {
     let stem = file.file_name()?.to_str()?.strip_suffix(".duckdb")?;
@@ -321,6 +335,20 @@ impl Warehouse for DuckDb {
     async fn query(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error> {
         let (place, sql) = (place.clone(), sql.to_owned());
         self.blocking(move |warehouse| warehouse.query_now(&place, &sql, limit)).await
+    }
+
+    fn relation_of(&self, _slots: &[Slot; 2], which: usize, schema: &str, relation: &str) -> String {
+        format!("{}.{}.{}", identifier(ATTACHED[which.min(1)]), identifier(schema), identifier(relation))
+    }
+
+    async fn query_two(&self, slots: &[Slot; 2], sql: &str, limit: usize) -> Result<Rows, Error> {
+        let (slots, sql) = (slots.clone(), sql.to_owned());
+        self.blocking(move |warehouse| {
+            let files = slots.map(|slot| warehouse.place_file(&Place::Slot(slot)));
+            let [first, second] = files;
+            value::read(&attach([&first?, &second?])?, &sql, limit)
+        })
+        .await
     }
 
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
