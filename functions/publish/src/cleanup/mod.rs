@@ -23,11 +23,11 @@ use plan::plan;
 pub(crate) use plan::{Item, Kind, crashed};
 
 /// What to do.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CleanupRequest {
     /// Only say what would be dropped.
-    dry_run: bool,
+    dry_run: Option<bool>,
 }
 
 /// What was dropped, or would be.
@@ -68,6 +68,7 @@ pub(crate) async fn cleanup(
 }
 
 async fn run(platform: Platform, request: CleanupRequest) -> Result<Cleaned, Problem> {
+    let dry_run = request.dry_run.unwrap_or_default();
     let platform = platform.for_step("cleanup", None);
     let mut found = take(&platform).await?;
     let mut items = plan(&found, &platform.pipeline.retention, Timestamp::now());
@@ -76,7 +77,7 @@ async fn run(platform: Platform, request: CleanupRequest) -> Result<Cleaned, Pro
     }
     let mut done = Vec::new();
     for item in items {
-        let outcome = if request.dry_run {
+        let outcome = if dry_run {
             Outcome::WouldDrop
         } else if discard(&platform, &mut found, &item).await? {
             tracing::info!(kind = ?item.kind, name = item.name, bytes = item.bytes, reason = item.reason, "dropped");
@@ -87,5 +88,5 @@ async fn run(platform: Platform, request: CleanupRequest) -> Result<Cleaned, Pro
         done.push(Done { item, outcome });
     }
     let counted = done.iter().filter(|done| done.outcome != Outcome::Spared);
-    Ok(Cleaned { dry_run: request.dry_run, bytes: counted.map(|done| done.item.bytes).sum(), items: done })
+    Ok(Cleaned { dry_run, bytes: counted.map(|done| done.item.bytes).sum(), items: done })
 }

@@ -23,11 +23,11 @@ use utoipa::{IntoParams, ToSchema};
 use finding::Finding;
 
 /// How thoroughly to look.
-#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DoctorRequest {
     /// Read every object of the lake, not only some.
-    deep: bool,
+    deep: Option<bool>,
 }
 
 /// What was found.
@@ -131,7 +131,7 @@ async fn examination(platform: &Platform, request: DoctorRequest) -> Result<Exam
     let attempts = attempts::examine(platform, &record, &mut examination).await?;
     record::examine(platform, &record, &attempts, &mut examination).await?;
     slots::examine(platform, &record, &attempts, &mut examination).await?;
-    let lake = lake::examine(platform, &record, request.deep, &mut examination).await?;
+    let lake = lake::examine(platform, &record, request.deep.unwrap_or_default(), &mut examination).await?;
     ledger::examine(platform, &record, &lake, &mut examination).await?;
     Ok(examination)
 }
