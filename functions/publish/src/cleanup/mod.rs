@@ -90,3 +90,6 @@ async fn run(platform: Platform, request: CleanupRequest) -> Result<Cleaned, Pro
     let counted = done.iter().filter(|done| done.outcome != Outcome::Spared);
     Ok(Cleaned { dry_run, bytes: counted.map(|done| done.item.bytes).sum(), items: done })
 }
+
+#[cfg(test)]
+mod tests;
