@@ -26,7 +26,7 @@ fn age(folder: &Path) {
     for path in files(folder) {
         let file = File::open(&path).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
-        file.set_modified(time - Duration::from_secs(48 * 3600)).unwrap();
+        file.set_modified(time - Duration::from_hours(48)).unwrap();
     }
 }
 
@@ -98,7 +98,7 @@ fn what_nothing_names_goes_when_its_time_is_over_and_nothing_else_does() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, "rows").unwrap();
             if is_old {
-                let time = SystemTime::now() - Duration::from_secs(25 * 3600);
+                let time = SystemTime::now() - Duration::from_hours(25);
                 File::open(&path).unwrap().set_modified(time).unwrap();
                 File::open(path.parent().unwrap()).unwrap().set_modified(time).unwrap();
             }

@@ -94,7 +94,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn age(path: &Path, hours: u64) {
-    let time = SystemTime::now() - Duration::from_secs(hours * 3600);
+    let time = SystemTime::now() - Duration::from_hours(hours);
     File::open(path).unwrap().set_modified(time).unwrap();
 }
 
@@ -205,6 +205,9 @@ fn live_and_kept() -> Vec<Case> {
             symlink(home.slot(&home.kept).file_name().unwrap(), link).unwrap();
         }),
         mendable("views_differ", |home| fs::remove_file(home.path.join("warehouse/published.duckdb")).unwrap()),
+        case("views_differ", |home| {
+            fs::set_permissions(home.slot(&home.live), fs::Permissions::from_mode(0o644)).unwrap();
+        }),
         case("live_slot_missing", |home| fs::remove_file(home.slot(&home.live)).unwrap()),
         case("live_slot_changed", |home| home.change_slot(&home.live)),
         mendable("kept_slot_missing", |home| fs::remove_file(home.slot(&home.kept)).unwrap()),
@@ -376,7 +379,7 @@ fn every_planted_inconsistency_is_found_and_mended_where_it_is_said_to_be() {
     assert!(cases.len() >= 25);
     let waiting = Mutex::new(cases.iter());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..4 {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap().next();
@@ -386,4 +389,23 @@ fn every_planted_inconsistency_is_found_and_mended_where_it_is_said_to_be() {
             });
         }
     });
+}
+
+#[test]
+fn what_is_under_way_is_no_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::of(&write_shop(folder.path()));
+    let nothing = sandbox.run(&["doctor", "--json"]).ok().json();
+    assert_eq!(nothing["healthy"], true, "nothing is published, and that is no difference");
+    change_orders(&sandbox, ORDERS);
+    let mut running = sandbox.start(&["backfill", "--from", DAY, "--to", "2025-01-03"]);
+    let mut looked = 0;
+    while !running.has_ended() {
+        let report = sandbox.run(&["doctor", "--mend", "--deep", "--json"]).ok().json();
+        assert_eq!(report["findings"], json!([]), "{report:#}");
+        looked += 1;
+    }
+    running.wait();
+    assert!(looked > 1);
+    assert_eq!(sandbox.cycle(), 3);
 }

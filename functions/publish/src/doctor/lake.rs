@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
-use service::{Platform, Problem};
+use service::{Kind, Platform, Problem};
 use store::{MAX_DOCUMENT_BYTES, ObjectMeta};
 use wap::{Deployment, Digest, Identifier, LAKE_VERSION, Manifest, ManifestObject, PartitionKey};
 
@@ -69,9 +69,14 @@ pub(crate) async fn examine(
     }
     needed(platform, record, &lake, examination).await?;
     objects(platform, &lake, is_deep, examination).await?;
-    // What an unreadable manifest names is not known, so nothing is called left over then; nor without inputs or ledger.
-    if is_whole && let Ok(found) = cleanup::take(platform).await {
-        leftovers(&found, examination);
+    // What an unreadable manifest names is not known, so nothing is called left over then; nor without inputs or ledger,
+    // which is told of elsewhere.
+    if is_whole {
+        match cleanup::take(platform).await {
+            Ok(found) => leftovers(&found, examination),
+            Err(error) if error.kind == Kind::Internal => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(lake)
 }

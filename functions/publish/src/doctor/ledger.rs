@@ -101,19 +101,18 @@ fn rebuilt(
 ) {
     let manifests = lake.of(&place.0, &place.1);
     let loaded = raw.get(place).and_then(|load| manifests.iter().find(|manifest| upload(manifest) == load));
-    let newest = match (loaded, manifests) {
-        (Some(loaded), _) | (None, [loaded]) => loaded,
-        _ => {
-            examination.found(
-                finding
-                    .expected(format!(
-                        "which of {} contents in the lake was extracted last, and is loaded",
-                        manifests.len()
-                    ))
-                    .remedy(format!("delete it if it is there, and: bgp run daily --partition {}", place.1)),
-            );
-            return;
-        }
+    let only = match manifests {
+        [only] => Some(only),
+        _ => None,
+    };
+    let Some(newest) = loaded.or(only) else {
+        let many = manifests.len();
+        examination.found(
+            finding
+                .expected(format!("which of {many} contents in the lake was extracted last, and is loaded"))
+                .remedy(format!("delete it if it is there, and: bgp run daily --partition {}", place.1)),
+        );
+        return;
     };
     let entry = LedgerEntry {
         version: LAKE_VERSION,
@@ -172,34 +171,26 @@ fn entry_and_raw(
     }
     let subject = format!("{}/{}", entry.table, entry.partition);
     let held = raw.get(&place);
-    match &entry.loaded {
-        Some(step) => {
-            let Some(manifest) = lake.manifest(&entry.table, &entry.partition, &step.digest) else { return };
-            if held.is_some_and(|load| load == upload(manifest)) {
-                return;
-            }
-            let found =
-                held.map_or_else(|| "raw does not hold it".to_owned(), |load| format!("raw holds upload {load}"));
-            examination.found(
-                Finding::error("raw_differs", subject, found)
-                    .expected(format!("upload {}, which the ledger says is loaded", upload(manifest)))
-                    .mend(Mend::Load(entry.table.clone(), entry.partition.clone(), step.digest.clone())),
-            );
-        }
-        None => {
-            let Some(load) = held else { return };
-            let manifests = lake.of(&entry.table, &entry.partition);
-            let Some(manifest) = manifests.iter().find(|manifest| upload(manifest) == load) else { return };
-            let next = LedgerEntry { loaded: Some(step(manifest)), ..entry.clone() };
-            examination.found(
-                Finding::warning(
-                    "raw_unrecorded",
-                    subject,
-                    format!("raw holds upload {load}; the ledger does not say so"),
-                )
+    let Some(step) = &entry.loaded else {
+        let Some(load) = held else { return };
+        let manifests = lake.of(&entry.table, &entry.partition);
+        let Some(manifest) = manifests.iter().find(|manifest| upload(manifest) == load) else { return };
+        let next = LedgerEntry { loaded: Some(self::step(manifest)), ..entry.clone() };
+        examination.found(
+            Finding::warning("raw_unrecorded", subject, format!("raw holds upload {load}; the ledger does not say so"))
                 .expected("the ledger says what is loaded")
                 .mend(Mend::Ledger(Box::new(next), Precondition::Generation(generation))),
-            );
-        }
+        );
+        return;
+    };
+    let Some(manifest) = lake.manifest(&entry.table, &entry.partition, &step.digest) else { return };
+    if held.is_some_and(|load| load == upload(manifest)) {
+        return;
     }
+    let found = held.map_or_else(|| "raw does not hold it".to_owned(), |load| format!("raw holds upload {load}"));
+    examination.found(
+        Finding::error("raw_differs", subject, found)
+            .expected(format!("upload {}, which the ledger says is loaded", upload(manifest)))
+            .mend(Mend::Load(entry.table.clone(), entry.partition.clone(), step.digest.clone())),
+    );
 }

@@ -13,6 +13,7 @@ mod record;
 mod slots;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extension;
@@ -21,6 +22,9 @@ use service::{Body, Parameters, Platform, Problem, detached};
 use utoipa::{IntoParams, ToSchema};
 
 use finding::Finding;
+
+/// What follows each other in one step, such as a manifest and its ledger entry, is done in less.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// How thoroughly to look.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams, ToSchema)]
@@ -119,6 +123,7 @@ async fn look(
     if first.findings.is_empty() {
         return Ok((first.findings, first.checked));
     }
+    tokio::time::sleep(SETTLE).await;
     let mut second = examination(platform, request).await?;
     second.findings.retain(|finding| first.findings.iter().any(|found| found.is(finding)));
     Ok((second.findings, second.checked))

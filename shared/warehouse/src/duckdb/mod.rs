@@ -320,12 +320,23 @@ impl Warehouse for DuckDb {
 
     /// One link shows all views, and what they are is in the sealed file.
     async fn differences(&self, slot: &Slot, _publication: &Publication) -> Result<Vec<Difference>, Error> {
+        let mut differences = Vec::new();
         let found = self.published().await?;
-        if found == [slot.name()] {
-            return Ok(Vec::new());
+        if found != [slot.name()] {
+            let found = if found.is_empty() { "it points to no slot".to_owned() } else { found.join(", ") };
+            let (subject, expected) = ("published.duckdb".to_owned(), slot.name());
+            differences.push(Difference { subject, found, expected, converges: true });
         }
-        let found = if found.is_empty() { "it points to no slot".to_owned() } else { found.join(", ") };
-        Ok(vec![Difference { subject: "published.duckdb".to_owned(), found, expected: slot.name(), converges: true }])
+        let file = self.slot_file(slot);
+        if file.exists() && files::sealed_identity(&file)?.is_none() {
+            differences.push(Difference {
+                subject: file.display().to_string(),
+                found: "somebody may write it".to_owned(),
+                expected: "nobody may write a sealed slot: mode 0444".to_owned(),
+                converges: false,
+            });
+        }
+        Ok(differences)
     }
 
     async fn published(&self) -> Result<Vec<String>, Error> {
