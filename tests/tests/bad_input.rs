@@ -195,6 +195,7 @@ fn endpoints_refuse_what_they_cannot_do_and_change_nothing() {
         "/release",
         "/cleanup",
         "/doctor",
+        "/restore",
     ];
     let bodies = [
         "",

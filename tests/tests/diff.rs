@@ -117,3 +117,28 @@ fn columns_and_views_that_come_or_go_are_told() {
     assert_eq!(diff["same"], true, "{diff:#}");
     assert_eq!(view(&diff, "customers")["key"], json!([]));
 }
+
+#[test]
+fn restore_says_what_was_live_and_where_it_is_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::of(&write_shop(folder.path()));
+    let restore = |view: &str, at: &str| sandbox.run(&["restore", view, "--at", at, "--into", "mine"]);
+    restore("sales", "2025-01-01T00:00:00Z").refused("nothing is published yet");
+    change_orders(&sandbox, ORDERS);
+    sandbox.day("2025-01-01");
+    sandbox.day("2025-01-02");
+    let receipt = |cycle: &str| sandbox.run(&["receipt", cycle, "--json"]).ok().json();
+    let at = |cycle: &str| receipt(cycle)["published_at"].as_str().unwrap().to_owned();
+    // DuckDB remembers nothing, but the slot of that time is there.
+    let slot = receipt("1")["slot"]["attempt"].as_str().unwrap().to_owned();
+    let refused = restore("sales", &at("1")).refused("DuckDB remembers no earlier state");
+    assert!(refused.stderr.contains(&format!("blue_1_{slot}.duckdb")), "{}", refused.stderr);
+    restore("sales", &at("2")).refused("green_2_");
+    restore("sale", &at("1")).refused("accepted: sales, sales_per_day");
+    restore("sales", "2001-01-01T00:00:00Z").refused("the first cycle");
+    restore("sales", "2999-01-01T00:00:00Z").refused("lies ahead");
+    assert_eq!(restore("sales", "yesterday").code, Some(2));
+    assert_eq!(sandbox.run(&["restore", "sales", "--at", &at("1"), "--into", "x;y"]).code, Some(2));
+    fs::remove_file(sandbox.home().join(format!("warehouse/slot_blue_1_{slot}.duckdb"))).unwrap();
+    restore("sales", &at("1")).refused("was dropped");
+}

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Diff(DiffOptions),
     /// Compare record, views, attempts, ledger, lake and slots with each other
     Doctor(DoctorOptions),
+    /// Copy a published table as it was at some time, where the warehouse remembers
+    Restore(RestoreOptions),
     /// What was published in a cycle, from what, and on what evidence
     Receipt(ReceiptOptions),
     /// The digest of every live table: equal digests, equal rows
@@ -224,6 +226,21 @@ pub(crate) struct DoctorOptions {
     /// Read every object of the lake, not only some
     #[arg(long)]
     pub deep: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreOptions {
+    /// The published view
+    pub view: wap::Identifier,
+    /// When readers saw it so, such as 2025-08-01T12:00:00Z
+    #[arg(long, value_name = "TIMESTAMP")]
+    pub at: jiff::Timestamp,
+    /// The dataset for the copy, one of your own
+    #[arg(long, value_name = "DATASET")]
+    pub into: wap::Identifier,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

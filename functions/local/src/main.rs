@@ -59,6 +59,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Cleanup(options) => commands::cleanup::cleanup(&config, &options).await,
             Command::Diff(options) => commands::diff::diff(&config, &options).await,
             Command::Doctor(options) => commands::doctor::doctor(&config, &options).await,
+            Command::Restore(options) => commands::restore::restore(&config, &options).await,
             Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
             Command::Digest(options) => commands::digest::digest(&config, &options).await,
             Command::Sql(options) => commands::sql::sql(&config, &options).await,

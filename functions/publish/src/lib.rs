@@ -10,6 +10,7 @@ mod hold;
 mod planning;
 mod prepare;
 mod publish;
+mod restore;
 mod status;
 
 use service::Platform;
@@ -28,5 +29,6 @@ pub fn routes(platform: Platform) -> OpenApiRouter {
         .routes(routes!(status::status))
         .routes(routes!(cleanup::cleanup))
         .routes(routes!(doctor::examine, doctor::mend))
+        .routes(routes!(restore::restore))
         .with_state(platform)
 }

@@ -22,8 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipeline::Table;
-use wap::{Digest, Manifest, PartitionKey, Slot};
+use wap::{Digest, Identifier, Manifest, PartitionKey, Slot};
 
 #[cfg(feature = "google")]
 pub use bigquery::{BigQuery, Members, Settings};
@@ -110,6 +111,17 @@ pub trait Warehouse: Debug + Send + Sync {
 
     /// The canonical digest of all rows of a query.
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error>;
+
+    /// Copies a relation of a slot, as it was at a time, into a dataset that is none of the pipeline's, and returns the copy's
+    /// name. For warehouses that remember; others refuse.
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        at: Timestamp,
+        into: &Identifier,
+    ) -> Result<String, Error>;
 
     /// Asks the warehouse to cancel the jobs that still run for an attempt, whoever started them, and returns how many there were. For
     /// an attempt that was overtaken: what it still writes goes where nobody looks, but costs.

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod hold;
 pub(crate) mod publish;
 pub(crate) mod receipt;
+pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;

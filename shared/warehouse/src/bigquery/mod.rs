@@ -26,6 +26,7 @@ mod pin;
 mod query;
 mod raw;
 mod rest;
+mod restore;
 mod rows;
 mod schema;
 mod slots;
@@ -40,6 +41,7 @@ use std::vec::IntoIter;
 use async_trait::async_trait;
 use futures::stream::{self, Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
 use google::{Connection, Credentials};
+use jiff::Timestamp;
 use pipeline::{RawDataset, Table};
 use store::ObjectStore;
 use wap::{Digest, Identifier, Manifest, Slot};
@@ -246,6 +248,17 @@ impl Warehouse for BigQuery {
 
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
         self.digest_rows(place, sql).await
+    }
+
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        at: Timestamp,
+        into: &Identifier,
+    ) -> Result<String, Error> {
+        self.restore_table(slot, schema, relation, at, into).await
     }
 
     async fn cancel(&self, slot: &Slot) -> Result<usize, Error> {

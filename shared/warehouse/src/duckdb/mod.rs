@@ -18,10 +18,11 @@ use std::time::Duration;
 
 use ::duckdb::Connection;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipeline::Table;
 use rows::RowDigest;
 use store::{FileLock, LockMode, ObjectStore};
-use wap::{Digest, Manifest, Slot};
+use wap::{Digest, Identifier, Manifest, Slot};
 
 use crate::{
     Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView, Rows,
@@ -365,6 +366,20 @@ impl Warehouse for DuckDb {
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
         let (place, sql) = (place.clone(), sql.to_owned());
         self.blocking(move |warehouse| warehouse.digest_now(&place, &sql)).await
+    }
+
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        _at: Timestamp,
+        _into: &Identifier,
+    ) -> Result<String, Error> {
+        Err(Error::rejected(format!(
+            "DuckDB remembers no earlier state of a table; but slots do not change once they are published, so what was live              then is {schema}.{relation} in {}. The lake keeps what it was built from",
+            self.slot_file(slot).display()
+        )))
     }
 
     async fn cancel(&self, _slot: &Slot) -> Result<usize, Error> {
