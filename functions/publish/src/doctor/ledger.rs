@@ -80,7 +80,7 @@ pub(crate) async fn examine(
     }
     let partitions: BTreeSet<&PartitionKey> = known.iter().map(|(_, partition)| partition).collect();
     examination.checked("partitions", partitions.len());
-    examination.checked("held", record.held.len());
+    examination.checked("holds", record.held.len());
     Ok(())
 }
 
