@@ -8,6 +8,7 @@
     reason = "this crate is tests"
 )]
 
+pub mod shop;
 mod up;
 
 use std::collections::BTreeMap;

@@ -153,6 +153,9 @@ fn endpoints_refuse_what_they_cannot_do_and_change_nothing() {
         "/release",
         "/rollback",
         "/retire",
+        "/cleanup",
+        "/doctor",
+        "/restore",
     ];
     let bodies = [
         "",
@@ -189,6 +192,19 @@ fn endpoints_refuse_what_they_cannot_do_and_change_nothing() {
         assert!((400..=422).contains(&status), "{endpoint} DELETE: {status} {answer}");
     }
     assert_eq!(sent, endpoints.len() * bodies.len());
+    for question in [
+        "/doctor?deep=perhaps",
+        "/doctor?deeper=true",
+        "/diff?against=kept",
+        "/diff?against=../x",
+        "/diff?against=%00",
+        "/diff?views=a;drop",
+        "/diff?view=a",
+    ] {
+        let (status, content_type, answer) = up.send("GET", question, "application/json", "");
+        assert!((400..=422).contains(&status), "{question}: {status} {answer}");
+        assert_eq!(content_type, "application/problem+json", "{question}: {answer}");
+    }
     let (status, _, answer) = up.send("GET", "/nothing", "application/json", "");
     assert_eq!(status, 404, "{answer}");
     assert_eq!(up.send("GET", "/health", "application/json", "").0, 200);

@@ -98,7 +98,7 @@ async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Resul
         partitions: list_partitions(&attempt.work.partitions()),
         live_cycle: record.cycle,
         moved,
-        slot_bytes: platform.warehouse.bytes(&attempt.slot).await?,
+        slot_bytes: Some(platform.warehouse.slot_bytes(&attempt.slot.name()).await?),
         cost: platform.warehouse.statistics(),
     })
 }

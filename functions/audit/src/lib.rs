@@ -1,6 +1,7 @@
 //! The `audit` function: decides whether an attempt may be published, and says why not.
 
 mod audit;
+mod diff;
 mod publication;
 mod reconcile;
 mod rules;
@@ -12,5 +13,5 @@ use utoipa_axum::routes;
 
 /// The routes of the function.
 pub fn routes(platform: Platform) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(audit::audit)).with_state(platform)
+    OpenApiRouter::new().routes(routes!(audit::audit)).routes(routes!(diff::diff)).with_state(platform)
 }

@@ -63,6 +63,14 @@ pub(crate) enum Command {
     Hold(HoldOptions),
     /// Take up again a held partition, or all that a rollback keeps out
     Release(ReleaseOptions),
+    /// Drop what nothing names any more: old slots, documents, objects of the lake
+    Cleanup(CleanupOptions),
+    /// How the live tables differ from those of an attempt, or of the cycle before
+    Diff(DiffOptions),
+    /// Compare record, views, attempts, ledger, lake and slots with each other
+    Doctor(DoctorOptions),
+    /// Copy a published table as it was at some time, where the warehouse remembers
+    Restore(RestoreOptions),
     /// What was published in a cycle, from what, and on what evidence
     Receipt(ReceiptOptions),
     /// The digest of every live table: equal digests, equal rows
@@ -205,6 +213,67 @@ pub(crate) struct ReleaseOptions {
     /// All that is kept out because this cycle was rolled back
     #[arg(long, value_name = "CYCLE")]
     pub cycle: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanupOptions {
+    /// Only say what would be dropped
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffOptions {
+    /// Only these views
+    #[arg(value_name = "VIEW")]
+    pub views: Vec<wap::Identifier>,
+    /// `kept`, an attempt or a cycle [default: the attempt that waits to be published, else the kept slot]
+    #[arg(long, value_parser = against)]
+    pub against: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `kept`, a cycle or an attempt: letters and digits, whichever it is.
+fn against(text: &str) -> Result<String, String> {
+    let is_word = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_word {
+        Ok(text.to_owned())
+    } else {
+        Err("expected kept, a cycle such as 7, or the id of an attempt".to_owned())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// Repair what can be repaired without guessing
+    #[arg(long)]
+    pub mend: bool,
+    /// Read every object of the lake, not only some
+    #[arg(long)]
+    pub deep: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreOptions {
+    /// The published view
+    pub view: wap::Identifier,
+    /// When readers saw it so, such as 2025-08-01T12:00:00Z
+    #[arg(long, value_name = "TIMESTAMP")]
+    pub at: jiff::Timestamp,
+    /// The dataset for the copy, one of your own
+    #[arg(long, value_name = "DATASET")]
+    pub into: wap::Identifier,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

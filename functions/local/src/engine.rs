@@ -8,12 +8,13 @@ use axum::Router;
 use serde_json::Value;
 use service::{Config, Platform, Server};
 use utoipa_axum::router::OpenApiRouter;
-use workflows::{Host, HttpClient, Observer, Raised, Workflow};
+use workflows::{Host, HttpClient, Observer, Raised, Unobserved, Workflow};
 
 use crate::failure::Failure;
 
 /// Workflow files are part of the program, so that it runs from any folder and runs what it was built with.
 const DAILY: &str = include_str!("../../../workflows/daily.yaml");
+const CLEANUP: &str = include_str!("../../../workflows/cleanup.yaml");
 const ROLLBACK: &str = include_str!("../../../workflows/rollback.yaml");
 
 /// The functions, each by the variable in which workflows look for its address.
@@ -48,15 +49,26 @@ impl Engine {
 
     /// Runs the daily workflow to its end.
     pub(crate) async fn daily(&self, argument: Value, observer: Arc<dyn Observer>) -> Execution {
-        self.execute(&self.daily, argument, Some(observer)).await
+        self.execute(&self.daily, argument, observer).await
     }
 
     /// Runs the rollback workflow to its end.
     pub(crate) async fn rollback(&self, argument: Value) -> Execution {
-        self.execute(&self.rollback, argument, None).await
+        self.execute(&self.rollback, argument, Arc::new(Unobserved)).await
     }
 
-    async fn execute(&self, workflow: &Workflow, argument: Value, observer: Option<Arc<dyn Observer>>) -> Execution {
+    /// Runs the cleanup workflow to its end.
+    pub(crate) async fn cleanup(&self, argument: Value) -> Result<Value, Failure> {
+        let workflow = Workflow::parse("cleanup.yaml", CLEANUP)?;
+        let execution = self.execute(&workflow, argument, Arc::new(Unobserved)).await;
+        execution.outcome.map_err(|raised| {
+            let reason =
+                raised.value["body"]["detail"].as_str().or(raised.value["message"].as_str()).map(str::to_owned);
+            Failure::new(reason.unwrap_or_else(|| raised.to_string()))
+        })
+    }
+
+    async fn execute(&self, workflow: &Workflow, argument: Value, observer: Arc<dyn Observer>) -> Execution {
         let run = new_run_id();
         let address = format!("http://{}", self.server.address);
         let mut environment: BTreeMap<String, String> =
@@ -64,9 +76,7 @@ impl Engine {
         environment.insert("GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID".to_owned(), run.clone());
         let mut host = Host::new(self.http.clone());
         host.environment = environment;
-        if let Some(observer) = observer {
-            host.observer = observer;
-        }
+        host.observer = observer;
         let outcome = workflow.run(argument, &host).await;
         Execution { run, outcome }
     }

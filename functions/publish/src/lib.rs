@@ -2,13 +2,16 @@
 //! passed its audit, and closes attempts.
 
 mod begin;
+mod cleanup;
 mod converge;
+mod doctor;
 mod finish;
 mod hold;
 mod planning;
 mod prepare;
 mod publish;
 mod receipt;
+mod restore;
 mod retire;
 mod rollback;
 mod status;
@@ -29,5 +32,8 @@ pub fn routes(platform: Platform) -> OpenApiRouter {
         .routes(routes!(rollback::rollback))
         .routes(routes!(retire::retire))
         .routes(routes!(status::status))
+        .routes(routes!(cleanup::cleanup))
+        .routes(routes!(doctor::examine, doctor::mend))
+        .routes(routes!(restore::restore))
         .with_state(platform)
 }

@@ -120,11 +120,6 @@ async fn check_fingerprint(platform: &Platform, attempt: &Attempt, passed: &Audi
     ))
 }
 
-/// The views of a publication, as the record lists them.
-pub(crate) fn views(publication: &Publication) -> Result<BTreeMap<Identifier, View>, Problem> {
-    publication.views.iter().map(|view| Ok((view.name.clone(), record_of(view)?))).collect()
-}
-
 fn live(attempt: &Attempt, publication: &Publication) -> Result<Live, Problem> {
     Ok(Live {
         slot: attempt.slot.clone(),
@@ -134,6 +129,11 @@ fn live(attempt: &Attempt, publication: &Publication) -> Result<Live, Problem> {
         held: publication.deployment.held.clone(),
         published_at: Timestamp::now(),
     })
+}
+
+/// The views of a publication as the record names them.
+pub(crate) fn views(publication: &Publication) -> Result<BTreeMap<Identifier, View>, Problem> {
+    publication.views.iter().map(|view| Ok((view.name.clone(), record_of(view)?))).collect()
 }
 
 fn record_of(view: &PublishedView) -> Result<View, Problem> {

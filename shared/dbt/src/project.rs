@@ -89,6 +89,8 @@ pub struct Node {
     pub tested: Option<String>,
     /// For tests: the column that is tested, if it is one.
     pub column: Option<String>,
+    /// For tests: the columns whose values, together, it says are unique in all rows.
+    pub unique: Vec<String>,
     /// For models kept as `touched`.
     pub touched: Option<Touched>,
 }
@@ -221,6 +223,15 @@ impl Project {
     pub fn tests_of(&self, nodes: &BTreeSet<String>) -> BTreeSet<String> {
         let looks_at = |test: &&Node| test.kind == Kind::Test && !test.parents.is_disjoint(nodes);
         self.nodes.values().filter(looks_at).map(|test| test.id.clone()).collect()
+    }
+
+    /// The columns by which rows of a model are told apart: the fewest that a test of severity `error` says are unique.
+    pub fn key_of(&self, id: &str) -> Option<&[String]> {
+        let of_it = |test: &&Node| {
+            test.tested.as_deref() == Some(id) && test.severity == Some(Severity::Error) && !test.unique.is_empty()
+        };
+        let tests = self.nodes.values().filter(of_it);
+        tests.map(|test| test.unique.as_slice()).min_by_key(|columns| columns.len())
     }
 
     /// Refuses schemas that lack a node, give two nodes one relation or use a schema that the pipeline fills.
@@ -360,6 +371,7 @@ fn node(id: &str, kind: Kind, raw: &RawNode, layers: &[String]) -> Node {
         severity: (kind == Kind::Test).then_some(severity),
         tested: raw.attached_node.clone(),
         column: raw.column_name.clone(),
+        unique: unique_columns(raw),
         touched: None,
     }
 }
@@ -381,6 +393,7 @@ fn unit_test(id: &str, raw: &RawUnitTest, layers: &[String]) -> Node {
         severity: Some(Severity::Error),
         tested: raw.depends_on.nodes.first().cloned(),
         column: None,
+        unique: Vec::new(),
         touched: None,
     }
 }
@@ -391,6 +404,28 @@ fn column(raw: &Value) -> Column {
     let metas = [raw.get("meta"), raw.get("config").and_then(|config| config.get("meta"))];
     let is_personal = metas.into_iter().flatten().any(|meta| meta.get("personal") == Some(&Value::Bool(true)));
     Column { name: text("name"), description: text("description"), is_personal }
+}
+
+/// The columns that a test says are unique together: dbt's own test of one column, and the usual ones of several. Those that
+/// look at some rows only, or fail only from a number of rows on, do not say it.
+fn unique_columns(raw: &RawNode) -> Vec<String> {
+    let is_set = |name: &str| raw.config.get(name).is_some_and(|value| !value.is_null());
+    let Some(metadata) = raw.test_metadata.as_ref().filter(|_| !is_set("where")) else { return Vec::new() };
+    let arguments = &metadata["kwargs"];
+    match metadata["name"].as_str() {
+        Some("unique") => arguments["column_name"].as_str().map(str::to_owned).into_iter().collect(),
+        Some("unique_combination" | "unique_combination_of_columns") => {
+            let columns = [&arguments["columns"], &arguments["combination_of_columns"]];
+            columns
+                .into_iter()
+                .filter_map(Value::as_array)
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The first folder of a path that is a layer, and the folders below it.

@@ -11,7 +11,7 @@ mod project;
 mod server;
 
 pub use backends::{Draft, Local};
-pub use body::Body;
+pub use body::{Body, Parameters};
 pub use config::{CloudConfig, Config, ConfigError, Target};
 pub use logs::start_logs;
 pub use platform::{Parts, Platform};

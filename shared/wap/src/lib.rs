@@ -4,6 +4,7 @@
 mod attempt;
 pub mod guard;
 mod lake;
+mod named;
 mod names;
 pub mod protocol;
 mod receipt;

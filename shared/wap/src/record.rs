@@ -206,7 +206,7 @@ impl Deployment {
     }
 
     /// Whether `attempt` is the one that may commit.
-    pub fn names(&self, attempt: &AttemptId) -> bool {
+    pub fn may_commit(&self, attempt: &AttemptId) -> bool {
         self.building.as_ref().is_some_and(|building| &building.slot.attempt == attempt)
     }
 
@@ -252,7 +252,7 @@ impl Deployment {
     /// Takes the right to commit from `attempt`, if it still has it.
     #[must_use]
     pub fn end(mut self, attempt: &AttemptId) -> Self {
-        if self.names(attempt) {
+        if self.may_commit(attempt) {
             self.building = None;
         }
         self
@@ -261,7 +261,7 @@ impl Deployment {
     /// Remembers a refusal and ends the attempt. One that was overtaken has no say any more.
     #[must_use]
     pub fn refuse(self, refusal: Refusal) -> Self {
-        if !self.names(&refusal.attempt) {
+        if !self.may_commit(&refusal.attempt) {
             return self;
         }
         let mut next = self.end(&refusal.attempt);

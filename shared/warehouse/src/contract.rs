@@ -14,7 +14,7 @@ use wap::{
 };
 
 use crate::{
-    DeploymentRow, Desired, Error, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView,
+    DeploymentRow, Desired, Error, Loaded, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView,
     Statistics, Step, Warehouse,
 };
 
@@ -96,6 +96,9 @@ macro_rules! warehouse_contract {
                 relations_and_their_columns_are_listed,
                 dropped_relations_are_gone,
                 a_dropped_slot_is_gone,
+                what_is_loaded_is_told,
+                readers_who_see_something_else_are_told_of,
+                two_slots_are_compared_in_one_query,
                 steps_are_counted_apart,
                 an_attempt_without_jobs_has_none_to_cancel,
             );
@@ -561,10 +564,65 @@ pub async fn dropped_relations_are_gone(fixture: &dyn Fixture) {
 pub async fn a_dropped_slot_is_gone(fixture: &dyn Fixture) {
     let slot = sealed(fixture, 1, "a", 5).await;
     assert_eq!(fixture.warehouse().slots().await.unwrap(), [slot.name()]);
+    assert!(fixture.warehouse().slot_bytes(&slot.name()).await.unwrap() > 0);
     fixture.warehouse().drop_slot(&slot.name()).await.unwrap();
     fixture.warehouse().drop_slot(&slot.name()).await.unwrap();
+    assert_eq!(fixture.warehouse().slot_bytes(&slot.name()).await.unwrap(), 0);
     assert!(fixture.warehouse().slots().await.unwrap().is_empty());
     assert!(fixture.warehouse().fingerprint(&slot).await.is_err());
+}
+
+pub async fn what_is_loaded_is_told(fixture: &dyn Fixture) {
+    let table = table("");
+    let loaded = || async { fixture.warehouse().loaded(&table).await.unwrap() };
+    assert_eq!(loaded().await, []);
+    let first = fixture.extract(&table, &partition(1), &rows(2, "a")).await;
+    let empty = fixture.extract(&table, &partition(2), &[]).await;
+    let corrected = fixture.extract(&table, &partition(1), &rows(3, "b")).await;
+    let upload = |manifest: &Manifest| manifest.load.clone().unwrap_or_else(|| manifest.digest.to_string());
+    for (manifest, expected) in
+        [(&first, vec![&first]), (&empty, vec![&first, &empty]), (&corrected, vec![&corrected, &empty])]
+    {
+        fixture.warehouse().load(&table, manifest).await.unwrap();
+        let expected: Vec<Loaded> = expected
+            .into_iter()
+            .map(|manifest| Loaded { partition: manifest.partition.clone(), load: upload(manifest) })
+            .collect();
+        assert_eq!(loaded().await, expected);
+    }
+}
+
+pub async fn readers_who_see_something_else_are_told_of(fixture: &dyn Fixture) {
+    let first = sealed(fixture, 1, "a", 3).await;
+    let second = sealed(fixture, 2, "b", 5).await;
+    let differences = |slot: Slot| async move {
+        fixture.warehouse().differences(&slot, &publication(&slot, &["id", "name"])).await.unwrap()
+    };
+    assert!(!differences(first.clone()).await.is_empty(), "nothing is published");
+    fixture.warehouse().converge(&Record(Mutex::new(vec![first.clone()]))).await.unwrap();
+    assert_eq!(differences(first.clone()).await, []);
+    let found = differences(second.clone()).await;
+    assert!(!found.is_empty() && found.iter().all(|difference| difference.converges), "{found:?}");
+    assert!(found.iter().any(|difference| difference.found.contains(&first.name())), "{found:?}");
+    fixture.warehouse().converge(&Record(Mutex::new(vec![second.clone()]))).await.unwrap();
+    assert_eq!(differences(second).await, []);
+}
+
+pub async fn two_slots_are_compared_in_one_query(fixture: &dyn Fixture) {
+    let slots = [sealed(fixture, 1, "a", 3).await, sealed(fixture, 2, "b", 5).await];
+    let relation = |which| fixture.warehouse().relation_of(&slots, which, "mart", "things");
+    let marked = |which| format!("(SELECT TRUE AS is_there, t.* FROM {} AS t)", relation(which));
+    let (before, after) = (marked(0), marked(1));
+    let sql = format!(
+        "SELECT SUM(CASE WHEN b.is_there IS NULL THEN 1 ELSE 0 END), \
+         SUM(CASE WHEN b.name IS DISTINCT FROM a.name THEN 1 ELSE 0 END), \
+         CAST(SUM(CAST(a.id AS DECIMAL(38, 9))) AS STRING), CAST(ROUND(AVG(a.id), 6) AS STRING) \
+         FROM {before} AS b FULL OUTER JOIN {after} AS a ON b.id = a.id"
+    );
+    let found = fixture.warehouse().query_two(&slots, &sql, 1).await.unwrap();
+    assert_eq!((found.rows[0][0].as_u64(), found.rows[0][1].as_u64()), (Some(2), Some(2)));
+    assert!(found.rows[0][2].as_str().unwrap().starts_with("10"), "{found:?}");
+    assert!(found.rows[0][3].as_str().unwrap().starts_with('2'), "{found:?}");
 }
 
 pub async fn steps_are_counted_apart(fixture: &dyn Fixture) {

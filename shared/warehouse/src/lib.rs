@@ -25,8 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipeline::Table;
-use wap::{Digest, Identifier, Manifest, Slot};
+use wap::{Digest, Identifier, Manifest, PartitionKey, Slot};
 
 #[cfg(feature = "google")]
 pub use bigquery::{BigQuery, Members, Settings};
@@ -58,6 +59,9 @@ pub trait Warehouse: Debug + Send + Sync {
     /// or after, never between.
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error>;
 
+    /// What is loaded of a table. A partition of which that can't be told counts as not loaded.
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error>;
+
     /// Makes the place of an attempt, starting from the content of `from` where there is one; views of `from` may not be
     /// there before the place is pinned. A place is made once: [`Error::Conflict`] if there is anything of this name. To
     /// empty it would be to delete, and a deletion that arrives late could find a place that is published by then.
@@ -83,15 +87,15 @@ pub trait Warehouse: Debug + Send + Sync {
     /// The content of a sealed slot, as a digest: any change to it changes this.
     async fn fingerprint(&self, slot: &Slot) -> Result<Digest, Error>;
 
-    /// How many bytes the slot's tables take, where the warehouse tells.
-    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error>;
-
     /// Checks that every view could be made over the slot, without making any.
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error>;
 
     /// Makes what readers see equal to what `desired` says, asking it again whenever somebody else may have changed it,
     /// and stopping as soon as it names another slot. Returns for how long views showed different slots.
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error>;
+
+    /// How what readers see, and who may write it, differs from a published slot and its publication.
+    async fn differences(&self, slot: &Slot, publication: &Publication) -> Result<Vec<Difference>, Error>;
 
     /// The slots that published views show now: one, or more while views are moved from one to another. Empty if
     /// nothing is published.
@@ -100,8 +104,30 @@ pub trait Warehouse: Debug + Send + Sync {
     /// Reads at most `limit` rows.
     async fn query(&self, place: &Place, sql: &str, limit: usize) -> Result<Rows, Error>;
 
+    /// The text by which a query over two slots names a relation of one of them: the first (0) or the second (1).
+    fn relation_of(&self, slots: &[Slot; 2], which: usize, schema: &str, relation: &str) -> String {
+        self.relation(&slots[which.min(1)], schema, relation)
+    }
+
+    /// Reads at most `limit` rows of a query over two slots.
+    async fn query_two(&self, slots: &[Slot; 2], sql: &str, limit: usize) -> Result<Rows, Error> {
+        // Where a relation's name says its slot, any place will do.
+        self.query(&Place::Slot(slots[1].clone()), sql, limit).await
+    }
+
     /// The canonical digest of all rows of a query.
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error>;
+
+    /// Copies a relation of a slot, as it was at a time, into a dataset that is none of the pipeline's, and returns the copy's
+    /// name. For warehouses that remember; others refuse.
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        at: Timestamp,
+        into: &Identifier,
+    ) -> Result<String, Error>;
 
     /// Asks the warehouse to cancel the jobs that still run for an attempt, whoever started them, and returns how many there were. For
     /// an attempt that was overtaken: what it still writes goes where nobody looks, but costs.
@@ -110,8 +136,30 @@ pub trait Warehouse: Debug + Send + Sync {
     /// Names of all slots that exist.
     async fn slots(&self) -> Result<Vec<String>, Error>;
 
+    /// Bytes that a slot takes; none if it is not there.
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error>;
+
     /// Drops a slot. That it is not there is no error.
     async fn drop_slot(&self, name: &str) -> Result<(), Error>;
+}
+
+/// A partition of a table in raw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    pub partition: PartitionKey,
+    /// The upload whose rows it holds; the content's digest where the upload is from before there was an id.
+    pub load: String,
+}
+
+/// Something that readers see otherwise than was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The view, dataset or link.
+    pub subject: String,
+    pub found: String,
+    pub expected: String,
+    /// Whether [`Warehouse::converge`] makes it right.
+    pub converges: bool,
 }
 
 /// What readers shall see, read anew each time it matters.

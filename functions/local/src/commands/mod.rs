@@ -1,11 +1,15 @@
 //! One file a command.
 
 pub(crate) mod backfill;
+pub(crate) mod cleanup;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod digest;
+pub(crate) mod doctor;
 pub(crate) mod hold;
 pub(crate) mod publish;
 pub(crate) mod receipt;
+pub(crate) mod restore;
 pub(crate) mod retire;
 pub(crate) mod rollback;
 pub(crate) mod run;

@@ -122,3 +122,24 @@ fn a_touched_model_says_how_it_follows_each_parent() {
         assert!(matches!(&error, Error::Rejected(message) if message.contains(expected)), "{expected}: {error}");
     }
 }
+
+#[test]
+fn the_key_of_a_model_is_what_a_test_of_all_its_rows_says_is_unique() {
+    let with = |metadata: Value, severity: &str, filter: Value| {
+        project(|parsed| {
+            let test = &mut parsed["manifest"]["nodes"]["test.p.t"];
+            test["attached_node"] = "model.p.b".into();
+            test["test_metadata"] = metadata;
+            test["config"] = json!({"materialized": "test", "severity": severity, "where": filter});
+        })
+        .unwrap()
+    };
+    let key = |project: &Project| project.key_of("model.p.b").map(<[String]>::to_vec);
+    let unique = json!({"name": "unique", "kwargs": {"column_name": "id"}});
+    assert_eq!(key(&with(unique.clone(), "ERROR", Value::Null)), Some(vec!["id".to_owned()]));
+    let pair = json!({"name": "unique_combination_of_columns", "kwargs": {"combination_of_columns": ["a", "b"]}});
+    assert_eq!(key(&with(pair, "ERROR", Value::Null)), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(key(&with(unique.clone(), "WARN", Value::Null)), None);
+    assert_eq!(key(&with(unique, "ERROR", "id > 7".into())), None);
+    assert_eq!(key(&with(json!({"name": "not_null", "kwargs": {"column_name": "id"}}), "ERROR", Value::Null)), None);
+}

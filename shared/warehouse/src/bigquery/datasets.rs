@@ -12,8 +12,8 @@ use super::BigQuery;
 use super::jobs::ATTEMPT_LABEL;
 use super::names::{CHANGES, LIVE, RAW, label};
 use super::rest::CallError;
-use crate::Error;
 use crate::converge::{CONCURRENT_CALLS, all};
+use crate::{Difference, Error};
 
 const MILLISECONDS_PER_DAY: u64 = 86_400_000;
 
@@ -184,6 +184,32 @@ impl BigQuery {
                 Err(error) => return Err(error.context(format!("closing dataset {name}"))),
             }
         }
+    }
+
+    /// Who may do in the datasets of a sealed slot what nobody should, and readers who are not let through.
+    pub(super) async fn access_differences(&self, slot: &Slot) -> Result<Vec<Difference>, Error> {
+        let live = json!({"projectId": self.names.project, "datasetId": self.names.live.as_str()});
+        let mut differences = Vec::new();
+        for schema in self.slot_schemas() {
+            let name = self.names.dataset(slot, &schema);
+            let Some(dataset) = self.dataset(&name).await? else { continue };
+            let difference = |found: &str, expected: &str| Difference {
+                subject: name.clone(),
+                found: found.to_owned(),
+                expected: expected.to_owned(),
+                converges: false,
+            };
+            if dataset.access.iter().any(|entry| entry.get("role").is_some_and(|role| role == "WRITER")) {
+                let expected = "nobody may write a sealed slot; take the role WRITER away";
+                differences.push(difference("somebody may write it", expected));
+            }
+            let authorised = |entry: &Map<String, Value>| entry.get("dataset").is_some_and(|of| of["dataset"] == live);
+            if !dataset.access.iter().any(authorised) {
+                let expected = "the readers' dataset is authorised; authorise it for views";
+                differences.push(difference("published views may not read it", expected));
+            }
+        }
+        Ok(differences)
     }
 
     /// Sets labels of the dataset that readers use, unless `still` says that they are no longer the right ones.

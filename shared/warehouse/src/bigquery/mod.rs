@@ -26,6 +26,7 @@ mod pin;
 mod query;
 mod raw;
 mod rest;
+mod restore;
 mod rows;
 mod schema;
 mod slots;
@@ -38,11 +39,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use google::{Connection, Credentials};
+use jiff::Timestamp;
 use pipeline::{RawDataset, Table};
 use store::ObjectStore;
 use wap::{Digest, Identifier, Manifest, Slot};
 
-use crate::{Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse, converge};
+use crate::{
+    Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step, Warehouse, converge,
+};
 pub use datasets::Members;
 use names::{CHANGES, LIVE, Names, RAW};
 use rest::Rest;
@@ -167,6 +171,10 @@ impl Warehouse for BigQuery {
         self.load_partition(table, manifest).await
     }
 
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        self.loaded_partitions(table).await
+    }
+
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         self.create_slot(slot, from).await
     }
@@ -204,16 +212,16 @@ impl Warehouse for BigQuery {
         self.slot_fingerprint(slot).await
     }
 
-    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error> {
-        self.slot_bytes(slot).await.map(Some)
-    }
-
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         self.check_views(slot, publication).await
     }
 
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error> {
         converge(&LiveViews(self), desired).await
+    }
+
+    async fn differences(&self, slot: &Slot, publication: &Publication) -> Result<Vec<Difference>, Error> {
+        self.published_differences(slot, publication).await
     }
 
     async fn published(&self) -> Result<Vec<String>, Error> {
@@ -228,12 +236,27 @@ impl Warehouse for BigQuery {
         self.digest_rows(place, sql).await
     }
 
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        at: Timestamp,
+        into: &Identifier,
+    ) -> Result<String, Error> {
+        self.restore_table(slot, schema, relation, at, into).await
+    }
+
     async fn cancel(&self, slot: &Slot) -> Result<usize, Error> {
         self.cancel_jobs(slot).await
     }
 
     async fn slots(&self) -> Result<Vec<String>, Error> {
         self.slot_names().await
+    }
+
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error> {
+        self.slot_size(name).await
     }
 
     async fn drop_slot(&self, name: &str) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Names of datasets and tables, and the text by which statements say them.
 
-use wap::{AttemptId, Color, Identifier, Slot};
+use wap::{Identifier, Slot};
 
 /// Schema of a slot with the pinned rows.
 pub(super) const RAW: &str = "raw";
@@ -39,7 +39,7 @@ impl Names {
         let rest = dataset.strip_prefix(self.prefix.as_str())?.strip_prefix('_')?;
         // Of color, cycle, attempt and schema only the last may hold an underscore.
         let (end, _) = rest.match_indices('_').nth(2)?;
-        let (slot, schema) = (slot_named(&rest[..end])?, &rest[end + 1..]);
+        let (slot, schema) = (Slot::named(&rest[..end])?, &rest[end + 1..]);
         (!schema.is_empty()).then_some((slot, schema))
     }
 
@@ -47,16 +47,6 @@ impl Names {
     pub(super) fn sql(&self, dataset: &str, table: &str) -> String {
         format!("`{}.{dataset}.{table}`", self.project)
     }
-}
-
-/// The slot of that name.
-pub(super) fn slot_named(name: &str) -> Option<Slot> {
-    let mut parts = name.splitn(3, '_');
-    let (color, cycle, attempt) = (parts.next()?, parts.next()?, parts.next()?);
-    let color = [Color::Blue, Color::Green].into_iter().find(|found| found.to_string() == color)?;
-    let slot = Slot { color, cycle: cycle.parse().ok()?, attempt: AttemptId::new(attempt).ok()? };
-    // "007" is no cycle of ours.
-    (slot.name() == name).then_some(slot)
 }
 
 /// The text of a view of one slot for another. Every dataset of a slot carries the id of its attempt, which is in no other
@@ -95,6 +85,7 @@ pub(super) fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use wap::{AttemptId, Color};
 
     use super::*;
 

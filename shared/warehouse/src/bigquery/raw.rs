@@ -11,7 +11,7 @@ use pipeline::Table;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{Generation, ObjectStoreExt, Precondition};
-use wap::{Manifest, Slot};
+use wap::{Manifest, PartitionKey, Slot};
 
 use super::BigQuery;
 use super::jobs::Purpose;
@@ -20,7 +20,7 @@ use super::load::{is_direct, load_id, of_store, start_of};
 use super::names::{label, literal};
 use super::schema::{Difference, Field, difference, raw_fields};
 use super::tables::{self, TableName};
-use crate::{Error, lake};
+use crate::{Error, Loaded, lake};
 
 const MARKER_VERSION: u32 = 1;
 
@@ -201,6 +201,30 @@ impl BigQuery {
         let sql = format!("ALTER TABLE {} {}", self.sql(name), added.join(", "));
         let what = format!("adding columns to table {name}");
         self.define(&Purpose::once("widen"), slot, &sql, &what).await.map(drop)
+    }
+
+    /// What the table holds by what is remembered of it. That costs no query; and where somebody changed rows by hand, the
+    /// next pin finds it by content.
+    pub(super) async fn loaded_partitions(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        let name = TableName::new(self.names.raw.as_str(), table.name.as_str());
+        let Some(found) = self.table(&name).await? else { return Ok(Vec::new()) };
+        let mut loaded = Vec::new();
+        let prefix = format!("raw/{}/", table.name);
+        for object in self.store.list(&prefix).await.map_err(of_store)? {
+            let partition = object.key.strip_prefix(&prefix).and_then(|name| name.strip_suffix(".json"));
+            let Some(partition) = partition.and_then(|name| PartitionKey::new(name).ok()) else { continue };
+            let marker = match self.store.get_json::<Marker>(&object.key).await {
+                Err(store::Error::Corrupt { .. }) => None,
+                marker => marker.map_err(of_store)?,
+            };
+            if let Some((marker, _)) = marker
+                && marker.state == MarkerState::Loaded
+                && marker.table_made_at == found.creation_time
+            {
+                loaded.push(Loaded { partition, load: marker.load });
+            }
+        }
+        Ok(loaded)
     }
 
     /// Replaces the partition's rows in a table of the contract's columns.

@@ -8,7 +8,7 @@ use wap::{Digest, Slot};
 use super::BigQuery;
 use super::datasets::gone;
 use super::jobs::Purpose;
-use super::names::{CHANGES, LIVE, RAW, carried, literal, slot_named};
+use super::names::{CHANGES, LIVE, RAW, carried, literal};
 use super::tables::TableName;
 use crate::converge::{CONCURRENT_CALLS, all};
 use crate::{DEPLOYMENT, Error, Publication};
@@ -73,7 +73,7 @@ impl BigQuery {
     /// round makes nothing reads what a model made that the project has no more; dbt builds such a model anew or drops it.
     pub(super) async fn carry_views(&self, slot: &Slot) -> Result<(), Error> {
         let Some(from) = self.made_from(slot).await? else { return Ok(()) };
-        let Some(from) = slot_named(&from) else {
+        let Some(from) = Slot::named(&from) else {
             return Err(Error::internal(format!("{from} is no name of a slot; correct the label of slot {slot}")));
         };
         let mut waiting = self.waiting_views(slot, &from).await?;
@@ -165,6 +165,19 @@ impl BigQuery {
         Ok(relations)
     }
 
+    /// Bytes of all tables of a slot, those too that it shares with the slot that it was cloned from.
+    pub(super) async fn slot_size(&self, slot_name: &str) -> Result<u64, Error> {
+        let Some(slot) = Slot::named(slot_name) else { return Ok(0) };
+        let relations = match self.slot_relations(&slot).await {
+            Err(Error::NotFound { .. }) => return Ok(0),
+            found => found?,
+        };
+        let tables =
+            relations.iter().filter(|relation| relation.holds_rows()).map(|relation| self.table(&relation.name));
+        let sizes = all(CONCURRENT_CALLS, tables).await?.into_iter().flatten();
+        Ok(sizes.filter_map(|table| table.num_bytes?.parse::<u64>().ok()).sum())
+    }
+
     /// Ends all writing to a slot, and adds its view `deployment`.
     pub(super) async fn seal_slot(&self, slot: &Slot, publication: &Publication) -> Result<Digest, Error> {
         self.close_slot(slot).await?;
@@ -184,15 +197,6 @@ impl BigQuery {
             self.define(&Purpose::once("seal"), Some(slot), &sql, &format!("making view {name}")).await?;
         }
         self.slot_fingerprint(slot).await
-    }
-
-    /// Logical bytes of all tables of a slot; clones count in full.
-    pub(super) async fn slot_bytes(&self, slot: &Slot) -> Result<u64, Error> {
-        let relations = self.slot_relations(slot).await?;
-        let reads =
-            relations.iter().filter(|relation| relation.holds_rows()).map(|relation| self.table(&relation.name));
-        let tables = all(CONCURRENT_CALLS, reads).await?;
-        Ok(tables.into_iter().flatten().filter_map(|table| table.num_bytes?.parse::<u64>().ok()).sum())
     }
 
     /// The digest of what BigQuery says of all relations of a slot. Reading changes nothing of it.

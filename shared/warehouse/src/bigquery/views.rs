@@ -14,7 +14,7 @@ use super::rest::CallError;
 use super::schema::Field;
 use super::tables::{Table, TableName};
 use crate::converge::{CONCURRENT_CALLS, all, names};
-use crate::{DEPLOYMENT, Desired, Error, Publication, PublishedColumn, PublishedView, Views};
+use crate::{DEPLOYMENT, Desired, Difference, Error, Publication, PublishedColumn, PublishedView, Views};
 
 /// The slot that a view shows, and the digest of its definition there: written with the definition, in one patch.
 const SLOT_LABEL: &str = "slot";
@@ -139,6 +139,48 @@ impl BigQuery {
             Err(error) if matches!(error.status(), Some(404 | 412)) => Ok(false),
             Err(error) => Err(error.context(what())),
         }
+    }
+
+    /// How the readers' dataset differs from what converging would make of it, and who may still write the slot.
+    pub(super) async fn published_differences(
+        &self,
+        slot: &Slot,
+        publication: &Publication,
+    ) -> Result<Vec<Difference>, Error> {
+        let wanted = self.wanted_views(slot, publication);
+        let live = self.names.live.as_str();
+        let mut differences = self.access_differences(slot).await?;
+        let reads = wanted.iter().map(|view| self.table(&view.name));
+        for (view, found) in wanted.iter().zip(all(CONCURRENT_CALLS, reads).await?) {
+            let found = match found {
+                Some(table) if view.is(&table) => continue,
+                Some(table) => match table.labels.get(SLOT_LABEL) {
+                    Some(shown) if *shown == slot.name() => "its definition or labels are other ones".to_owned(),
+                    Some(shown) => format!("it shows slot {shown}"),
+                    None => "it has no label of a slot".to_owned(),
+                },
+                None => "there is no such view".to_owned(),
+            };
+            let expected = format!("it shows slot {slot}, as it was audited");
+            differences.push(Difference { subject: view.name.to_string(), found, expected, converges: true });
+        }
+        let listed = self.rest.tables(live).await.map_err(|error| error.context(format!("listing dataset {live}")))?;
+        let reads = listed.unwrap_or_default().into_iter().map(|(table, _)| async move {
+            let name = TableName::new(live, table);
+            Ok::<_, Error>((self.table(&name).await?, name))
+        });
+        for (found, name) in all(CONCURRENT_CALLS, reads).await? {
+            let is_ours = found.is_some_and(|table| table.labels.contains_key(SLOT_LABEL));
+            if is_ours && !wanted.iter().any(|view| view.name == name) {
+                differences.push(Difference {
+                    subject: name.to_string(),
+                    found: "a view that is no part of what was published".to_owned(),
+                    expected: "no such view; drop it if nobody reads it".to_owned(),
+                    converges: false,
+                });
+            }
+        }
+        Ok(differences)
     }
 
     /// Checks that every view could be made over the slot, and that readers would be let through.

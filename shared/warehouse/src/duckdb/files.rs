@@ -34,6 +34,19 @@ pub(super) fn remove(file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of a slot's file and of what DuckDB may have left beside it.
+pub(super) fn bytes(file: &Path) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for path in [file.to_path_buf(), write_ahead_log(file)] {
+        match fs::metadata(&path) {
+            Ok(metadata) => bytes += metadata.len(),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(Error::io(format!("inspecting {}", path.display()))(error)),
+        }
+    }
+    Ok(bytes)
+}
+
 /// Makes `to` a writable copy of the sealed file `from`, sharing blocks where the file system can.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     let partial = to.with_extension("partial");

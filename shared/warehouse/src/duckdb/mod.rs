@@ -18,13 +18,15 @@ use std::time::Duration;
 
 use ::duckdb::Connection;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipeline::Table;
 use rows::RowDigest;
 use store::{FileLock, LockMode, ObjectStore};
-use wap::{Digest, Manifest, Slot};
+use wap::{Digest, Identifier, Manifest, Slot};
 
 use crate::{
-    Converged, DEPLOYMENT, Desired, Error, Pin, Place, Publication, PublishedView, Rows, Statistics, Step, Warehouse,
+    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView, Rows,
+    Statistics, Step, Warehouse,
 };
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
@@ -177,6 +179,20 @@ impl DuckDb {
     }
 }
 
+/// What two slots are attached as.
+const ATTACHED: [&str; 2] = ["first_slot", "second_slot"];
+
+/// A session that reads two slots.
+fn attach(files: [&Path; 2]) -> Result<Connection, Error> {
+    let connection = Connection::open_in_memory().map_err(sql_error("opening a session"))?;
+    let mut sql = "SET TimeZone = 'UTC';".to_owned();
+    for (file, name) in files.into_iter().zip(ATTACHED) {
+        sql.push_str(&format!("ATTACH {} AS {} (READ_ONLY);", literal(&file.to_string_lossy()), identifier(name)));
+    }
+    connection.execute_batch(&sql).map_err(sql_error("attaching two slots"))?;
+    Ok(connection)
+}
+
 /// The slot whose file this is.
 fn slot_of(file: &Path) -> Option<String> {
     let stem = file.file_name()?.to_str()?.strip_suffix(".duckdb")?;
@@ -212,6 +228,11 @@ impl Warehouse for DuckDb {
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error> {
         let (table, manifest) = (table.clone(), manifest.clone());
         self.blocking(move |warehouse| raw::load(&warehouse.folder, &warehouse.store, &table, &manifest)).await
+    }
+
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        let table = table.name.clone();
+        self.blocking(move |warehouse| raw::loaded(&warehouse.folder, table.as_str())).await
     }
 
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
@@ -266,12 +287,6 @@ impl Warehouse for DuckDb {
         self.blocking(move |_| files::digest(&file)).await
     }
 
-    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error> {
-        let file = self.slot_file(slot);
-        let inspecting = Error::io(format!("inspecting {}", file.display()));
-        tokio::fs::metadata(&file).await.map(|metadata| Some(metadata.len())).map_err(inspecting)
-    }
-
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let (slot, publication) = (slot.clone(), publication.clone());
         self.blocking(move |warehouse| {
@@ -310,6 +325,27 @@ impl Warehouse for DuckDb {
         Ok(Converged { slot, mixed: Duration::ZERO, changed })
     }
 
+    /// One link shows all views, and what they are is in the sealed file.
+    async fn differences(&self, slot: &Slot, _publication: &Publication) -> Result<Vec<Difference>, Error> {
+        let mut differences = Vec::new();
+        let found = self.published().await?;
+        if found != [slot.name()] {
+            let found = if found.is_empty() { "it points to no slot".to_owned() } else { found.join(", ") };
+            let (subject, expected) = ("published.duckdb".to_owned(), slot.name());
+            differences.push(Difference { subject, found, expected, converges: true });
+        }
+        let file = self.slot_file(slot);
+        if file.exists() && files::sealed_identity(&file)?.is_none() {
+            differences.push(Difference {
+                subject: file.display().to_string(),
+                found: "somebody may write it".to_owned(),
+                expected: "nobody may write a sealed slot: mode 0444".to_owned(),
+                converges: false,
+            });
+        }
+        Ok(differences)
+    }
+
     async fn published(&self) -> Result<Vec<String>, Error> {
         self.blocking(Self::published_now).await
     }
@@ -319,9 +355,37 @@ impl Warehouse for DuckDb {
         self.blocking(move |warehouse| warehouse.query_now(&place, &sql, limit)).await
     }
 
+    fn relation_of(&self, _slots: &[Slot; 2], which: usize, schema: &str, relation: &str) -> String {
+        format!("{}.{}.{}", identifier(ATTACHED[which.min(1)]), identifier(schema), identifier(relation))
+    }
+
+    async fn query_two(&self, slots: &[Slot; 2], sql: &str, limit: usize) -> Result<Rows, Error> {
+        let (slots, sql) = (slots.clone(), sql.to_owned());
+        self.blocking(move |warehouse| {
+            let files = slots.map(|slot| warehouse.place_file(&Place::Slot(slot)));
+            let [first, second] = files;
+            value::read(&attach([&first?, &second?])?, &sql, limit)
+        })
+        .await
+    }
+
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
         let (place, sql) = (place.clone(), sql.to_owned());
         self.blocking(move |warehouse| warehouse.digest_now(&place, &sql)).await
+    }
+
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        _at: Timestamp,
+        _into: &Identifier,
+    ) -> Result<String, Error> {
+        Err(Error::rejected(format!(
+            "DuckDB remembers no earlier state of a table; but slots do not change once they are published, so what was live              then is {schema}.{relation} in {}. The lake keeps what it was built from",
+            self.slot_file(slot).display()
+        )))
     }
 
     async fn cancel(&self, _slot: &Slot) -> Result<usize, Error> {
@@ -338,6 +402,11 @@ impl Warehouse for DuckDb {
             Ok(slots)
         })
         .await
+    }
+
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error> {
+        let file = self.file_of(name);
+        self.blocking(move |_| files::bytes(&file)).await
     }
 
     async fn drop_slot(&self, name: &str) -> Result<(), Error> {

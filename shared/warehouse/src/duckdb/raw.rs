@@ -16,7 +16,7 @@ use wap::{Digest, Manifest};
 
 use super::connection::{identifier, open_writable, sql_error};
 use super::{files, pin};
-use crate::{Error, lake};
+use crate::{Error, Loaded, lake};
 
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -40,6 +40,25 @@ pub(super) fn load(
         .map_err(|source| Error::Internal { what: "writing a manifest".to_owned(), source: Some(Box::new(source)) })?;
     write(&projection.join(format!("{}.json", manifest.partition)), &content)?;
     rebuild(folder, &tables)
+}
+
+/// What readers of raw find: nothing without the file of views, and nothing of a table that has no view in it.
+pub(super) fn loaded(folder: &Path, table: &str) -> Result<Vec<Loaded>, Error> {
+    let projection = folder.join("raw").join(table);
+    if !folder.join("loaded.duckdb").exists() || !projection.join("table.json").exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&projection).map_err(Error::io("listing raw"))? {
+        let path = entry.map_err(Error::io("listing raw"))?.path();
+        let is_partition = path.extension().is_some_and(|end| end == "json") && !path.ends_with("table.json");
+        if let Some(manifest) = is_partition.then(|| read_json::<Manifest>(&path).ok()).flatten() {
+            let load = manifest.load.unwrap_or_else(|| manifest.digest.to_string());
+            found.push(Loaded { partition: manifest.partition, load });
+        }
+    }
+    found.sort_by(|left, right| left.partition.cmp(&right.partition));
+    Ok(found)
 }
 
 /// Objects of others may lack a column that their manifest names. One view that can't be made would keep those of all other tables
@@ -66,6 +85,10 @@ fn select_of(
         let path = entry.map_err(Error::io("listing raw"))?.path();
         if path.file_name().is_some_and(|name| name == "table.json") || path.extension().is_none_or(|end| end != "json")
         {
+            continue;
+        }
+        // What is replaced need not be readable.
+        if path.file_stem().is_some_and(|stem| stem == manifest.partition.as_str()) {
             continue;
         }
         let found: Manifest = read_json(&path)?;

@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipeline::Table;
-use wap::{Digest, Manifest, Slot};
-use warehouse::{Converged, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse};
+use wap::{Digest, Identifier, Manifest, Slot};
+use warehouse::{
+    Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step, Warehouse,
+};
 
 use super::no_answer;
 use crate::{Call, Process};
@@ -46,6 +49,11 @@ impl Warehouse for ObservedWarehouse {
         self.process.call(Call::WarehouseLoad, subject.as_str(), lost(Call::WarehouseLoad), work).await
     }
 
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        let call = Call::WarehouseLoaded;
+        self.process.call_here(call, table.name.as_str(), lost(call), self.inner.loaded(table)).await
+    }
+
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
         let (inner, owned, from) = (self.inner.clone(), slot.clone(), from.cloned());
         let work = async move { inner.create(&owned, from.as_ref()).await };
@@ -85,11 +93,6 @@ impl Warehouse for ObservedWarehouse {
         self.process.call_here(call, &slot.name(), lost(call), self.inner.fingerprint(slot)).await
     }
 
-    async fn bytes(&self, slot: &Slot) -> Result<Option<u64>, Error> {
-        let call = Call::WarehouseBytes;
-        self.process.call_here(call, &slot.name(), lost(call), self.inner.bytes(slot)).await
-    }
-
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let call = Call::WarehouseDryRun;
         self.process.call_here(call, &slot.name(), lost(call), self.inner.dry_run(slot, publication)).await
@@ -98,6 +101,11 @@ impl Warehouse for ObservedWarehouse {
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error> {
         let call = Call::WarehouseConverge;
         self.process.call_here(call, "", lost(call), self.inner.converge(desired)).await
+    }
+
+    async fn differences(&self, slot: &Slot, publication: &Publication) -> Result<Vec<Difference>, Error> {
+        let call = Call::WarehouseDifferences;
+        self.process.call_here(call, &slot.name(), lost(call), self.inner.differences(slot, publication)).await
     }
 
     async fn published(&self) -> Result<Vec<String>, Error> {
@@ -110,9 +118,31 @@ impl Warehouse for ObservedWarehouse {
         self.process.call_here(call, "", lost(call), self.inner.query(place, sql, limit)).await
     }
 
+    fn relation_of(&self, slots: &[Slot; 2], which: usize, schema: &str, relation: &str) -> String {
+        self.inner.relation_of(slots, which, schema, relation)
+    }
+
+    async fn query_two(&self, slots: &[Slot; 2], sql: &str, limit: usize) -> Result<Rows, Error> {
+        let call = Call::WarehouseQueryTwo;
+        self.process.call_here(call, "", lost(call), self.inner.query_two(slots, sql, limit)).await
+    }
+
     async fn digest(&self, place: &Place, sql: &str) -> Result<Digest, Error> {
         let call = Call::WarehouseDigest;
         self.process.call_here(call, "", lost(call), self.inner.digest(place, sql)).await
+    }
+
+    async fn restore(
+        &self,
+        slot: &Slot,
+        schema: &str,
+        relation: &str,
+        at: Timestamp,
+        into: &Identifier,
+    ) -> Result<String, Error> {
+        let call = Call::WarehouseRestore;
+        let work = self.inner.restore(slot, schema, relation, at, into);
+        self.process.call_here(call, relation, lost(call), work).await
     }
 
     async fn cancel(&self, slot: &Slot) -> Result<usize, Error> {
@@ -124,6 +154,11 @@ impl Warehouse for ObservedWarehouse {
     async fn slots(&self) -> Result<Vec<String>, Error> {
         let call = Call::WarehouseSlots;
         self.process.call_here(call, "", lost(call), self.inner.slots()).await
+    }
+
+    async fn slot_bytes(&self, name: &str) -> Result<u64, Error> {
+        let call = Call::WarehouseSlotBytes;
+        self.process.call_here(call, name, lost(call), self.inner.slot_bytes(name)).await
     }
 
     async fn drop_slot(&self, name: &str) -> Result<(), Error> {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use pipeline::Table;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use wap::guard::{Guard, stands};
-use wap::{Digest, Manifest, Slot};
+use wap::{Digest, Identifier, Manifest, Slot};
 use warehouse::{
-    Converged, DEPLOYMENT, Desired, Error, Pin, Place, Publication, Rows, Statistics, Step, Warehouse, converge,
+    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step,
+    Warehouse, converge,
 };
 
 use super::views::LiveViews;
@@ -75,6 +77,14 @@ impl Warehouse for SimulatedWarehouse {
             inner.raw.insert((table.name.clone(), manifest.partition.clone()), manifest.digest.clone());
         });
         Ok(())
+    }
+
+    async fn loaded(&self, table: &Table) -> Result<Vec<Loaded>, Error> {
+        let inner = self.world.lock();
+        let of_table = inner.raw.iter().filter(|((name, _), _)| name == &table.name);
+        Ok(of_table
+            .map(|((_, partition), digest)| Loaded { partition: partition.clone(), load: digest.to_string() })
+            .collect())
     }
 
     async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
@@ -165,10 +175,6 @@ impl Warehouse for SimulatedWarehouse {
         inner.slots.get(&slot.name()).map(fingerprint).ok_or_else(|| gone(&slot.name()))
     }
 
-    async fn bytes(&self, _: &Slot) -> Result<Option<u64>, Error> {
-        Ok(None)
-    }
-
     async fn dry_run(&self, slot: &Slot, publication: &Publication) -> Result<(), Error> {
         let is_readable_from = self.world.lock().slots.get(&slot.name()).and_then(|state| state.is_readable_from);
         sleep_until(is_readable_from.ok_or_else(|| gone(&slot.name()))?).await;
@@ -185,6 +191,10 @@ impl Warehouse for SimulatedWarehouse {
 
     async fn converge(&self, desired: &dyn Desired) -> Result<Converged, Error> {
         converge(&LiveViews { world: &self.world, process: &self.process }, desired).await
+    }
+
+    async fn differences(&self, _: &Slot, _: &Publication) -> Result<Vec<Difference>, Error> {
+        Ok(Vec::new())
     }
 
     async fn published(&self) -> Result<Vec<String>, Error> {
@@ -214,6 +224,10 @@ impl Warehouse for SimulatedWarehouse {
         Ok(Digest::of(format!("{:?}", relation.content)))
     }
 
+    async fn restore(&self, _: &Slot, _: &str, _: &str, _: Timestamp, _: &Identifier) -> Result<String, Error> {
+        Err(Error::rejected("this warehouse remembers nothing"))
+    }
+
     /// Asks, and nothing more: a job that has begun may end all the same.
     async fn cancel(&self, _: &Slot) -> Result<usize, Error> {
         Ok(0)
@@ -221,6 +235,10 @@ impl Warehouse for SimulatedWarehouse {
 
     async fn slots(&self) -> Result<Vec<String>, Error> {
         Ok(self.world.lock().slots.keys().cloned().collect())
+    }
+
+    async fn slot_bytes(&self, _: &str) -> Result<u64, Error> {
+        Ok(0)
     }
 
     async fn drop_slot(&self, name: &str) -> Result<(), Error> {
