@@ -55,4 +55,19 @@ fn every_table_is_equal_to_that_of_duckdb() {
     let deployment =
         run(&program, sandbox.config(), &home, &["sql", "select cycle, newest_partition from live.deployment"]);
     assert_eq!(deployment, serde_json::json!([{ "cycle": 2, "newest_partition": "2025-08-02" }]));
+
+    // Back and forth: views are moved one by one, and a slot that others were cloned from is still as it was audited.
+    let shown = || {
+        let rows = run(&program, sandbox.config(), &home, &["sql", "select cycle from live.deployment"]);
+        let digest = run(&program, sandbox.config(), &home, &["digest"]);
+        (rows[0]["cycle"].clone(), digest)
+    };
+    let second = shown();
+    let undone = run(&program, sandbox.config(), &home, &["rollback"]);
+    assert_eq!((&undone["cycle"], &undone["held"]), (&3.into(), &serde_json::json!(["2025-08-02"])));
+    let first = shown();
+    assert_eq!(first.0, 1);
+    assert_ne!(first.1, second.1);
+    assert_eq!(run(&program, sandbox.config(), &home, &["rollback"])["undid"], 3);
+    assert_eq!(shown(), second);
 }

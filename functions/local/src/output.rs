@@ -64,3 +64,36 @@ pub(crate) fn grouped(number: u64) -> String {
     }
     text
 }
+
+/// A name and a text beside it, in as many lines of at most a hundred columns as it takes.
+pub(crate) fn folded(name: &str, text: &str) -> String {
+    const INDENT: usize = 10;
+    const COLUMNS: usize = 100;
+    let mut lines = vec![format!("{name:<INDENT$}")];
+    for word in text.split_whitespace() {
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        if length > INDENT && length + 1 + word.chars().count() > COLUMNS {
+            lines.push(" ".repeat(INDENT));
+        }
+        if let Some(line) = lines.last_mut() {
+            if line.chars().count() > INDENT {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_folded_at_the_hundredth_column() {
+        let text = folded("audit", &"word ".repeat(60));
+        assert!(text.lines().count() == 4 && text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert_eq!(text.split_whitespace().count(), 61);
+        assert!(text.lines().skip(1).all(|line| line.starts_with("          word")), "{text}");
+    }
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use service::{Body, Kind, Platform, Problem, detached};
 use store::ObjectStoreExt;
 use utoipa::ToSchema;
-use wap::{Deployment, EndReason, Kept, PartitionKey, ReceiptKind, Refused, RunId, Slot, Verdict};
+use wap::{Deployment, EndReason, Kept, PartitionKey, Receipt, Refused, RunId, Slot, Verdict};
 use warehouse::Publication;
 
 use crate::begin::cancel_jobs;
@@ -113,24 +113,25 @@ async fn repeated(
         Some(cycle) => platform.state.receipt(cycle).await?,
         None => None,
     };
-    let mine = receipt.filter(|receipt| receipt.kind == ReceiptKind::Rollback && receipt.run == request.run);
-    let Some((receipt, rollback)) = mine.and_then(|receipt| Some((receipt.clone(), receipt.rollback?))) else {
-        let live = record.live.as_ref().map_or_else(|| "nothing".to_owned(), |_| format!("cycle {}", record.cycle));
-        return Err(Problem::new(
-            Kind::Conflict,
-            "not_live",
-            format!("cycle {} is not live, {live} is; look at `bgp status`, then decide anew", request.cycle),
-        ));
-    };
-    Ok(RollbackOutcome {
-        cycle: receipt.cycle,
-        from: rollback.from.name(),
-        to: receipt.slot.name(),
-        undid: rollback.undid,
-        held: rollback.held,
-        models: rollback.models.len(),
-        views: receipt.views.len(),
-    })
+    if let Some(Receipt { run, cycle, slot, views, rollback: Some(rollback), .. }) = receipt
+        && run == request.run
+    {
+        return Ok(RollbackOutcome {
+            cycle,
+            from: rollback.from.name(),
+            to: slot.name(),
+            undid: rollback.undid,
+            held: rollback.held,
+            models: rollback.models.len(),
+            views: views.len(),
+        });
+    }
+    let live = record.live.as_ref().map_or_else(|| "nothing".to_owned(), |_| format!("cycle {}", record.cycle));
+    Err(Problem::new(
+        Kind::Conflict,
+        "not_live",
+        format!("cycle {} is not live, {live} is; look at `bgp status`, then decide anew", request.cycle),
+    ))
 }
 
 /// The kept slot must be there, as it was audited, with every view that it had.

@@ -14,23 +14,28 @@ use crate::{Digest, Identifier, PartitionKey, RunId, Slot, Statistics};
 /// The format version of [`Receipt`]. What version 1 lacks has a default.
 pub const RECEIPT_VERSION: u32 = 2;
 
-/// Stored at [`Receipt::key`] when the record is committed, before the first reader sees the cycle.
+/// What was published in a cycle. Stored at `receipts/CYCLE.json` (eight digits) before the first reader sees the cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
+    /// The format's.
     pub version: u32,
+    /// Counts publishes and rollbacks.
     pub cycle: u64,
     #[serde(default)]
     pub kind: ReceiptKind,
     /// What readers see. After a rollback its own cycle is an earlier one, and `live.deployment` shows that one.
     pub slot: Slot,
+    /// The run that published it: what the workflow engine calls an execution.
     pub run: RunId,
     /// The process that committed the record: a host, or an instance of a service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
+    /// When the record was committed.
     pub published_at: Timestamp,
     /// Digest of the slot's inputs, which are stored at `inputs/ATTEMPT.json`.
     pub inputs: Digest,
+    /// The newest partition that the slot was built from.
     pub newest_partition: Option<PartitionKey>,
     /// Partitions that were held when the slot was built.
     pub held: Vec<PartitionKey>,
@@ -47,6 +52,7 @@ pub struct Receipt {
     pub moved: Vec<TableVolume>,
     /// The audit of the slot: every rule with its outcome, and every published table with its rows.
     pub verdict: Verdict,
+    /// Every published view by name.
     pub views: BTreeMap<Identifier, View>,
     /// Bytes of the slot, where the warehouse tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,8 +7,7 @@ use crate::arguments::ReceiptOptions;
 use crate::failure::Failure;
 use crate::output::{self, grouped};
 
-/// Lines and names are cut to fit a terminal of a hundred columns.
-const COLUMNS: usize = 100;
+/// Names are cut, so that tables fit a terminal of a hundred columns.
 const LONGEST_NAME: usize = 40;
 
 /// How many of the slowest models are named.
@@ -28,7 +27,7 @@ pub(crate) async fn receipt(config: &Config, options: &ReceiptOptions) -> Result
         return output::json(&receipt);
     }
     for (name, text) in facts(&receipt) {
-        output::print(&folded(&name, &text))?;
+        output::print(&output::folded(&name, &text))?;
     }
     if !receipt.moved.is_empty() {
         output::print("")?;
@@ -153,36 +152,4 @@ fn short(name: &str) -> String {
         return name.to_owned();
     }
     name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
-}
-
-/// A name and a text beside it, in as many lines as it takes.
-fn folded(name: &str, text: &str) -> String {
-    const INDENT: usize = 10;
-    let mut lines = vec![format!("{name:<INDENT$}")];
-    for word in text.split_whitespace() {
-        let length = lines.last().map_or(0, |line| line.chars().count());
-        if length > INDENT && length + 1 + word.chars().count() > COLUMNS {
-            lines.push(format!("{:<INDENT$}", ""));
-        }
-        if let Some(line) = lines.last_mut() {
-            if line.chars().count() > INDENT {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_text_is_folded_at_the_hundredth_column() {
-        let text = folded("audit", &"word ".repeat(60));
-        assert!(text.lines().count() == 4 && text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
-        assert_eq!(text.split_whitespace().count(), 61);
-        assert!(text.lines().skip(1).all(|line| line.starts_with("          word")), "{text}");
-    }
 }

@@ -20,66 +20,58 @@ pub(crate) async fn status(config: &Config, options: &JsonOption) -> Result<(), 
     if options.json {
         return output::json(&status);
     }
-    for line in head(&status) {
-        output::print(&line)?;
+    for (name, text) in head(&status) {
+        output::print(&output::folded(name, &text))?;
     }
     output::print("")?;
     let rows: Vec<Vec<String>> = status["partitions"].as_array().into_iter().flatten().map(partition).collect();
     output::table(&["partition", "state", "tables", "rows", "late"], &rows)
 }
 
-/// The record, a line for each thing that there is.
-fn head(status: &Value) -> Vec<String> {
+/// The record, a name and a text for each thing that there is.
+fn head(status: &Value) -> Vec<(&'static str, String)> {
     let record = &status["record"];
-    let mut lines = vec![live(record)];
+    let mut lines = vec![("live", live(record))];
     let rollback = &record["rollback"];
     if !rollback.is_null() {
-        lines.push(format!(
-            "rollback  of cycle {}, {}: {}",
-            cell(&rollback["from"]["cycle"]),
-            time(&rollback["at"]),
-            cell(&rollback["reason"])
-        ));
+        let of = cell(&rollback["from"]["cycle"]);
+        lines.push(("rollback", format!("of cycle {of}, {}: {}", time(&rollback["at"]), cell(&rollback["reason"]))));
         let models = names(rollback["models"].as_object().into_iter().flat_map(Map::keys));
         if !models.is_empty() {
-            lines.push(format!(
-                "kept out  {models}, until changed or: bgp release --cycle {}",
-                cell(&rollback["from"]["cycle"])
-            ));
+            lines.push(("kept out", format!("{models}, until changed or: bgp release --cycle {of}")));
         }
     }
     let kept = &record["kept"];
     if !kept.is_null() {
-        let passed = if status["kept_expired"] == true { " (over: no rollback)" } else { "" };
-        let slot = &kept["live"]["slot"];
-        lines.push(format!("kept      cycle {}, until {}{passed}", cell(&slot["cycle"]), time(&kept["until"])));
+        let over = if status["kept_expired"] == true { ", which is over: it is not rolled back to" } else { "" };
+        let cycle = cell(&kept["live"]["slot"]["cycle"]);
+        lines.push(("kept", format!("cycle {cycle}, until {}{over}", time(&kept["until"]))));
     }
     let building = &record["building"];
     if !building.is_null() {
         let at_work = status["at_work"].as_str().map_or_else(|| "nobody is at work on it".to_owned(), str::to_owned);
-        lines.push(format!(
-            "building  cycle {}, attempt {}, since {}, {}: {at_work}",
-            cell(&building["slot"]["cycle"]),
-            cell(&building["slot"]["attempt"]),
-            time(&building["since"]),
-            cell(&status["step"]),
+        lines.push((
+            "building",
+            format!(
+                "cycle {}, attempt {}, since {}, {}: {at_work}",
+                cell(&building["slot"]["cycle"]),
+                cell(&building["slot"]["attempt"]),
+                time(&building["since"]),
+                cell(&status["step"]),
+            ),
         ));
     }
     let refused = &record["refused"];
     if !refused.is_null() {
-        lines.push(format!(
-            "refused   attempt {}, {}: {}",
-            cell(&refused["attempt"]),
-            time(&refused["at"]),
-            cell(&refused["reason"])
-        ));
+        let (attempt, reason) = (cell(&refused["attempt"]), cell(&refused["reason"]));
+        lines.push(("refused", format!("attempt {attempt}, {}: {reason}", time(&refused["at"]))));
     }
     for (partition, hold) in record["held"].as_object().into_iter().flatten() {
-        lines.push(format!("held      {partition}, since {}: {}", time(&hold["since"]), cell(&hold["reason"])));
+        lines.push(("held", format!("{partition}, since {}: {}", time(&hold["since"]), cell(&hold["reason"]))));
     }
     let retired: Vec<String> = record["retired"].as_array().into_iter().flatten().map(cell).collect();
     if !retired.is_empty() {
-        lines.push(format!("retired   {}", names(retired.iter())));
+        lines.push(("retired", names(retired.iter())));
     }
     lines
 }
@@ -87,11 +79,11 @@ fn head(status: &Value) -> Vec<String> {
 fn live(record: &Value) -> String {
     let live = &record["live"];
     if live.is_null() {
-        return "live      nothing is published yet; start with: bgp run daily --partition D".to_owned();
+        return "nothing is published yet; start with: bgp run daily --partition D".to_owned();
     }
     let slot = &live["slot"];
     format!(
-        "live      cycle {}, slot {}_{}_{}, {} views, newest partition {}, published {}",
+        "cycle {}, slot {}_{}_{}, {} views, newest partition {}, published {}",
         cell(&record["cycle"]),
         cell(&slot["color"]),
         cell(&slot["cycle"]),
