@@ -70,7 +70,7 @@ impl Base {
 pub struct EmbeddedStage {
     home: Arc<Home>,
     published: PathBuf,
-    record: PathBuf,
+    bucket: PathBuf,
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<BTreeSet<String>>>,
     reader: Option<thread::JoinHandle<()>>,
@@ -99,11 +99,27 @@ impl EmbeddedStage {
         Self {
             home: Arc::new(Home::open(folder.path()).await),
             published,
-            record: folder.path().join("home/bucket/state/deployment.json"),
+            bucket: folder.path().join("home/bucket"),
             stop,
             seen,
             reader: Some(reader),
             _folder: folder,
+        }
+    }
+}
+
+impl EmbeddedStage {
+    /// Changes a byte of the objects of a partition, and leaves their size.
+    pub fn damage(&self, table: &str, partition: &str) {
+        let folder = self.bucket.join("lake").join(table).join(partition);
+        for load in fs::read_dir(folder).unwrap() {
+            for object in fs::read_dir(load.unwrap().path()).unwrap() {
+                let path = object.unwrap().path();
+                let mut content = fs::read(&path).unwrap();
+                // After the magic number and before the footer: still a Parquet file, of other rows.
+                content[5] ^= 1;
+                fs::write(path, content).unwrap();
+            }
         }
     }
 }
@@ -216,7 +232,11 @@ impl Stage for EmbeddedStage {
     }
 
     async fn digest(&self) -> String {
-        format!("{:?} {:?}", fs::read(&self.record).unwrap(), fs::read_link(&self.published).unwrap())
+        format!(
+            "{:?} {:?}",
+            fs::read(self.bucket.join("state/deployment.json")).unwrap(),
+            fs::read_link(&self.published).unwrap()
+        )
     }
 }
 

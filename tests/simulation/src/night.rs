@@ -129,6 +129,12 @@ async fn work(world: Arc<World>, number: u64, fates: Arc<Chance>, mut rng: Rng) 
             1 => drop(service.post("/hold", &json!({"partition": partition})).await),
             2 => drop(service.post("/release", &json!({"partition": partition})).await),
             3 => service.replace(),
+            4 => {
+                let cycle = world.record().map_or(0, |record| record.cycle);
+                let run = format!("rollback-{number}-{round}");
+                drop(service.post("/rollback", &json!({"run": run, "cycle": cycle})).await);
+            }
+            5 => drop(service.post("/cleanup", &json!({})).await),
             _ => {}
         }
         let run = format!("run-{number}-{round}");
@@ -172,10 +178,16 @@ async fn calm(world: &Arc<World>, partitions: &[PartitionKey]) {
     }
     let wanted = world.wanted(partitions);
     world.compare(&wanted, "after the last run");
-    let before = world.digest();
     // Whoever slept has woken up by then.
     sleep(Duration::from_hours(24)).await;
     world.compare(&wanted, "when all sleepers have woken up");
+    // What the night left is old enough to go by now. Readers must not notice.
+    let (status, cleaned) = service.post("/cleanup", &json!({})).await;
+    if status != 200 {
+        world.violated(format!("a calm cleanup failed: {cleaned}"));
+    }
+    world.compare(&wanted, "after a cleanup");
+    let before = world.digest();
     if let Some(last) = partitions.last()
         && heal(world, &service, last).await["outcome"] != "already_published"
     {

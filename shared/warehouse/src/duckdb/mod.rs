@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use pipeline::Table;
 use rows::RowDigest;
 use store::{FileLock, LockMode, ObjectStore};
+use wap::guard::{Guard, stands};
 use wap::{Digest, Identifier, Manifest, Slot};
 
 use crate::{
@@ -226,6 +227,10 @@ impl Warehouse for DuckDb {
     }
 
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error> {
+        if stands(Guard::Digest) {
+            let manifest = manifest.clone();
+            self.blocking(move |warehouse| raw::verify(&warehouse.store, &manifest)).await?;
+        }
         let (table, manifest) = (table.clone(), manifest.clone());
         self.blocking(move |warehouse| raw::load(&warehouse.folder, &warehouse.store, &table, &manifest)).await
     }
