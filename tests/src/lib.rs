@@ -8,6 +8,8 @@
     reason = "this crate is tests"
 )]
 
+mod cloud;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+pub use cloud::{Cloud, Emulators};
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
@@ -101,44 +105,6 @@ impl From<std::process::Output> for Output {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
-    }
-}
-
-/// The program that was built with Google's clients, for runs in the emulated cloud.
-#[derive(Debug)]
-pub struct CloudProgram(PathBuf);
-
-impl CloudProgram {
-    /// The program, where the emulators are there too. Otherwise says that `test` did not run.
-    pub fn find(test: &str) -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "tests are told by ./bgp which program to test")]
-        let program = std::env::var_os("BGP_CLOUD_PROGRAM").map(PathBuf::from);
-        let environment = cache().join("emulator-env/.requirements");
-        let reason = match program {
-            None => "BGP_CLOUD_PROGRAM names no program; ./bgp test does".to_owned(),
-            Some(_) if !environment.exists() => format!("{} is not there; ./bgp test makes it", environment.display()),
-            Some(program) => return Some(Self(program)),
-        };
-        did_not_run(test, reason);
-        None
-    }
-
-    /// A command for the sandbox's pipeline in the emulated cloud, beside its home on DuckDB.
-    pub fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.0);
-        command.args(["--target", "emulators", "--config"]).arg(sandbox.config()).arg("--home").arg(self.home(sandbox));
-        command.args(arguments).stdin(Stdio::null());
-        command
-    }
-
-    /// The home of the sandbox's pipeline in the emulated cloud.
-    pub fn home(&self, sandbox: &Sandbox) -> PathBuf {
-        sandbox.folder().join("cloud")
-    }
-
-    /// Runs a command to its end.
-    pub fn run(&self, sandbox: &Sandbox, arguments: &[&str]) -> Output {
-        self.command(sandbox, arguments).output().unwrap().into()
     }
 }
 

@@ -3,29 +3,167 @@
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
 use std::collections::BTreeMap;
+use std::fs;
 
-use end_to_end::{CloudProgram, Sandbox, replaced};
-use serde_json::json;
+use duckdb::Connection;
+use end_to_end::{Cloud, Emulators, Random, Sandbox, copy_folder, is_full, replaced, repository};
+use serde_json::{Value, json};
 
-/// The digest of every live table of the emulated cloud.
-#[track_caller]
-fn digest(cloud: &CloudProgram, sandbox: &Sandbox) -> BTreeMap<String, String> {
-    let digests = cloud.run(sandbox, &["digest", "--json"]).ok().json();
-    digests.as_object().unwrap().iter().map(|(view, digest)| (view.clone(), digest.to_string())).collect()
+const FIRST_DAY: [&str; 4] = ["run", "daily", "--partition", "2025-08-01"];
+
+/// The retail pipeline. The emulators are slow on a busy machine, and nobody dies here.
+fn retail() -> Sandbox {
+    Sandbox::with(|text| replaced(&text, "lease: {seconds: 2}", "lease: {seconds: 60}"))
+}
+
+/// A pipeline of one table and three models, one of which is kept from cycle to cycle; `limits` is that section of its file.
+fn parcels(folder: &tempfile::TempDir, limits: &str) -> Sandbox {
+    let folder = folder.path();
+    copy_folder(&repository().join("tests/types"), folder);
+    let source = folder.join("shop.duckdb");
+    let sql = "create table parcels_log as
+        select 'p' || range as parcel_id, date '2025-08-01' + cast(range % 3 as integer) as packed_on,
+            [{'article': 'a' || range, 'price': 1.5::decimal(10, 2), 'note': null::json,
+                'discounts': [{'percent': range, 'until': null::timestamp}]}] as lines,
+            timestamp '2025-08-01 12:00:00' + interval 1 day * (range // 10) as changed_at,
+            range as change_sequence, 'insert' as operation
+        from range(40)";
+    Connection::open(&source).unwrap().execute_batch(sql).unwrap();
+    let config = folder.join("pipeline.yaml");
+    let text = replaced(&fs::read_to_string(&config).unwrap(), "source/shop.duckdb", &source.display().to_string());
+    // Only the columns that the models of this test read.
+    let columns = ["parcel_id", "packed_on", "lines", "changed_at", "change_sequence", "operation"];
+    let mut kept = String::new();
+    let mut is_kept = true;
+    for line in text.lines() {
+        if let Some(column) = line.strip_prefix("      - ") {
+            is_kept = columns.iter().any(|name| column.contains(&format!("name: {name}")));
+        } else if !line.starts_with("       ") {
+            is_kept = true;
+        }
+        if is_kept {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    fs::write(&config, format!("{kept}limits: {limits}\n")).unwrap();
+    let model = "select parcel_id, packed_on, change_sequence from {{ source('raw', 'parcels') }}\n";
+    fs::write(folder.join("dbt/models/parcels.sql"), model).unwrap();
+    Sandbox::of(&config)
+}
+
+/// A record of state, from the emulated bucket.
+fn state(sandbox: &Sandbox, kind: &str) -> Vec<Value> {
+    let folder = sandbox.folder().join("emulators/storage/lake").join(kind);
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
 }
 
 #[test]
 fn every_table_is_equal_to_that_of_duckdb() {
-    let Some(cloud) = CloudProgram::find("emulated cloud") else { return };
-    // The emulators are slow on a busy machine, and nobody dies here.
-    let sandbox = Sandbox::with(|text| replaced(&text, "lease: {seconds: 2}", "lease: {seconds: 60}"));
-    let range = ["--from", "2025-08-01", "--to", "2025-08-02"];
-    sandbox.run(&[&["backfill"], &range[..]].concat()).ok();
-    let expected = sandbox.digest();
-
-    cloud.run(&sandbox, &[&["backfill"], &range[..]].concat()).ok();
-    assert_eq!(digest(&cloud, &sandbox), expected);
+    let Some(cloud) = Cloud::find("emulated cloud") else { return };
+    let days = if is_full() { 10 } else { 2 };
+    let sandbox = retail();
+    let last = format!("2025-08-{days:02}");
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", &last];
+    sandbox.run(&backfill).ok();
+    let emulators = cloud.emulators(&sandbox);
+    emulators.run(&sandbox, &backfill).ok();
+    assert_eq!(emulators.digest(&sandbox), sandbox.digest());
     let sql = "select cycle, newest_partition from live.deployment";
-    let deployment = cloud.run(&sandbox, &["sql", sql, "--json"]).ok().json();
-    assert_eq!(deployment, json!([{ "cycle": 2, "newest_partition": "2025-08-02" }]));
+    let deployment = emulators.run(&sandbox, &["sql", sql, "--json"]).ok().json();
+    assert_eq!(deployment, json!([{ "cycle": days, "newest_partition": last }]));
+}
+
+/// The emulated cloud bills as BigQuery does: ten megabytes at least for each table that a query names.
+#[test]
+fn a_step_above_its_budget_is_refused_before_it_runs() {
+    let Some(cloud) = Cloud::find("budgets in the emulated cloud") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = parcels(&folder, "{max_bytes_billed_per_step: 10MiB}");
+    let emulators = cloud.emulators(&sandbox);
+    let closed = |step: &str| {
+        let record = emulators.run(&sandbox, &["status", "--json"]).ok().json()["record"].clone();
+        assert!(record["building"].is_null(), "{step}: {record}");
+        assert_eq!(record["cycle"], 0, "{step}: {record}");
+    };
+    // Reading which upload the rows of the pinned table are from.
+    emulators.run(&sandbox, &FIRST_DAY).refused(
+        "would be billed for 20.0 MiB, after 10.0 MiB of step prepare, whose limit is 10.0 MiB. Narrow what it reads, or \
+         raise limits.max_bytes_billed_per_step",
+    );
+    closed("prepare");
+    // What dbt runs: three models, the last of which reads three tables.
+    let text = fs::read_to_string(sandbox.config()).unwrap();
+    fs::write(sandbox.config(), replaced(&text, "10MiB", "45MiB")).unwrap();
+    let refused = emulators.run(&sandbox, &FIRST_DAY).refused("parcel_days: ");
+    let words = "it would bring this step above its budget of 47185920 bytes, of which 20971520 are billed";
+    assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    assert!(refused.stderr.contains("31457280 or higher required"), "{}", refused.stderr);
+    closed("transform");
+    fs::write(sandbox.config(), replaced(&text, "10MiB", "1GiB")).unwrap();
+    emulators.run(&sandbox, &FIRST_DAY).ok();
+}
+
+/// BigQuery clones a clone of a clone, and no further.
+#[test]
+fn twelve_cycles_of_clones_go_on_by_copies() {
+    let Some(cloud) = Cloud::find("clones in the emulated cloud") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = parcels(&folder, "{}");
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", "2025-08-12"];
+    sandbox.run(&backfill).ok();
+    let emulators = cloud.emulators(&sandbox);
+    emulators.run(&sandbox, &backfill).ok();
+    assert_eq!(emulators.digest(&sandbox), sandbox.digest());
+    let runs = state(&sandbox, "runs");
+    assert_eq!(runs.len(), 12);
+    let sum = |name: &str| -> u64 { runs.iter().map(|run| run["cost"][name].as_u64().unwrap()).sum() };
+    // A table that was kept since the first cycle was cloned eleven times, unless that was the fourth in a row.
+    assert!(sum("copies") >= 2, "{runs:?}");
+    assert!(sum("clones") > sum("copies"), "{runs:?}");
+    for name in ["jobs", "bytes_processed", "bytes_billed"] {
+        assert!(runs.iter().all(|run| run["cost"][name].as_u64().unwrap() > 0), "{name}: {runs:?}");
+    }
+}
+
+/// Loads that had their effect, by what they wrote and from which objects.
+fn effects(emulators: &Emulators<'_>) -> BTreeMap<String, usize> {
+    let mut effects = BTreeMap::new();
+    for job in emulators.jobs() {
+        let load = &job["configuration"]["load"];
+        let is_done = job["status"]["state"] == "DONE" && job["status"]["errorResult"].is_null();
+        if load.is_object() && is_done {
+            *effects.entry(format!("{} {}", load["destinationTable"], load["sourceUris"])).or_default() += 1;
+        }
+    }
+    effects
+}
+
+/// One in five requests fails, before or after it took effect, or is answered late or with what was true before.
+#[test]
+fn faults_change_nothing() {
+    let Some(cloud) = Cloud::find("faults in the emulated cloud") else { return };
+    let seeds = if is_full() { 20 } else { 2 };
+    let folder = tempfile::tempdir().unwrap();
+    let expected = if is_full() { retail() } else { parcels(&folder, "{}") };
+    let days = ["backfill", "--from", "2025-08-01", "--to", "2025-08-02"];
+    expected.run(&days).ok();
+    let mut random = Random::new();
+    for _ in 0..seeds {
+        let seed = random.below(1_000_000) as u64;
+        println!("seed {seed}");
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = if is_full() { retail() } else { parcels(&folder, "{}") };
+        let emulators = cloud.emulators(&sandbox);
+        emulators.inject(seed, 0.2);
+        emulators.run(&sandbox, &days).ok();
+        let injected = emulators.stop_faults();
+        assert!(injected["requests"].as_u64().unwrap() > 100, "{injected}");
+        assert_eq!(injected["faults"].as_object().unwrap().len(), 7, "of every kind: {injected}");
+        assert_eq!(emulators.digest(&sandbox), expected.digest(), "seed {seed}");
+        let twice: Vec<_> = effects(&emulators).into_iter().filter(|(_, times)| *times > 1).collect();
+        assert!(twice.is_empty(), "seed {seed}: {twice:?}");
+    }
 }

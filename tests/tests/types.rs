@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use duckdb::Connection;
-use end_to_end::{CloudProgram, Sandbox, copy_folder, replaced, repository};
+use end_to_end::{Cloud, Sandbox, copy_folder, replaced, repository};
 use serde_json::json;
 
 const DAY: &str = "2025-08-01";
@@ -107,7 +107,7 @@ fn every_type_goes_from_the_source_to_raw_with_its_contract() {
 
 #[test]
 fn every_type_is_the_same_in_the_emulated_cloud() {
-    let Some(cloud) = CloudProgram::find("types in the emulated cloud") else { return };
+    let Some(cloud) = Cloud::find("types in the emulated cloud") else { return };
     let folder = tempfile::tempdir().unwrap();
     // The emulator has no BIGNUMERIC, and whoever asks for it is told so.
     let whole = sandbox(folder.path(), |text| text);

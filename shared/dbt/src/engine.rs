@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use wap::Digest;
 
 use crate::command::{
-    BigqueryPlace, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
+    BigqueryPlace, JobCost, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
     TestStatus,
 };
 use crate::parsed::Parsed;
@@ -42,6 +42,8 @@ struct ParseAnswer {
 #[derive(Deserialize)]
 struct CommandAnswer {
     results: Vec<RawResult>,
+    #[serde(default)]
+    cost: JobCost,
 }
 
 #[derive(Deserialize)]
@@ -50,8 +52,6 @@ struct RawResult {
     status: String,
     seconds: f64,
     rows_affected: Option<u64>,
-    bytes_billed: Option<u64>,
-    slot_milliseconds: Option<u64>,
     failures: Option<u64>,
     message: String,
     compiled: Option<String>,
@@ -100,7 +100,7 @@ impl Dbt {
             }
         }
         if request.nodes.is_empty() {
-            return Ok(RunReport { nodes: Vec::new() });
+            return Ok(RunReport { nodes: Vec::new(), cost: JobCost::default() });
         }
         let command = json!({
             "do": "run",
@@ -109,12 +109,12 @@ impl Dbt {
             "full": request.full,
             "vars": request.vars,
         });
-        let found = self.command(&command).await?;
+        let CommandAnswer { results: found, cost } = self.command(&command).await?;
         let ran: BTreeSet<String> = found.iter().map(|result| result.id.clone()).collect();
         let left_out = request.nodes.iter().filter(|id| !ran.contains(*id)).map(|id| not_run(id));
         // dbt reports hooks too.
         let results = found.into_iter().filter(|result| request.nodes.contains(&result.id));
-        Ok(RunReport { nodes: results.map(node_result).chain(left_out).collect() })
+        Ok(RunReport { nodes: results.map(node_result).chain(left_out).collect(), cost })
     }
 
     /// Runs tests in a place, in one dbt call.
@@ -127,16 +127,16 @@ impl Dbt {
             }
         }
         if request.tests.is_empty() {
-            return Ok(TestReport { tests: Vec::new() });
+            return Ok(TestReport { tests: Vec::new(), cost: JobCost::default() });
         }
         let command =
             json!({ "do": "test", "place": place(&request.place), "tests": request.tests, "vars": request.vars });
-        let found = self.command(&command).await?;
+        let CommandAnswer { results: found, cost } = self.command(&command).await?;
         let mut results: BTreeMap<String, RawResult> =
             found.into_iter().map(|result| (result.id.clone(), result)).collect();
         let tests = request.tests.iter().collect::<BTreeSet<_>>();
         let tests = tests.into_iter().map(|id| Ok(test_result(node(&project, id)?, results.remove(id))));
-        Ok(TestReport { tests: tests.collect::<Result<_, Error>>()? })
+        Ok(TestReport { tests: tests.collect::<Result<_, Error>>()?, cost })
     }
 
     /// Starts the worker and has it read the project, so that the first command need not wait for that.
@@ -150,7 +150,7 @@ impl Dbt {
 
     /// Sends a command to a worker that knows the project. The worker is out of its place meanwhile: whoever drops this
     /// future, drops the worker.
-    async fn command(&self, command: &Value) -> Result<Vec<RawResult>, Error> {
+    async fn command(&self, command: &Value) -> Result<CommandAnswer, Error> {
         let key = self.key().await?;
         let mut slot = self.worker.lock().await;
         let mut worker = self.ready(slot.take(), key).await?;
@@ -159,7 +159,7 @@ impl Dbt {
         if matches!(answer, Ok(_) | Err(Error::Rejected(_))) {
             *slot = Some(worker);
         }
-        Ok(answer?.results)
+        answer
     }
 
     async fn ready(&self, worker: Option<Worker>, key: Digest) -> Result<Worker, Error> {
@@ -312,8 +312,6 @@ fn node_result(result: RawResult) -> NodeResult {
         },
         seconds: result.seconds,
         rows_affected: result.rows_affected,
-        bytes_billed: result.bytes_billed,
-        slot_milliseconds: result.slot_milliseconds,
         message: result.message,
         compiled: result.compiled,
     }
@@ -325,8 +323,6 @@ fn not_run(id: &str) -> NodeResult {
         status: NodeStatus::Skipped,
         seconds: 0.0,
         rows_affected: None,
-        bytes_billed: None,
-        slot_milliseconds: None,
         message: "dbt did not run it: its file has no query".to_owned(),
         compiled: None,
     }

@@ -77,6 +77,9 @@ class Worker:
         self.statements = {}
         self.test_queries = {}
         self.labels = {}
+        self.budget = None
+        self.cost = {}
+        self.counting = threading.Lock()
         self.patch()
 
     def patch(self):
@@ -139,6 +142,7 @@ class Worker:
             DuckDBRelation.render = render
         else:
             from dbt.adapters.bigquery.connections import BigQueryConnectionManager
+            from dbt_common.exceptions import DbtRuntimeError
 
             def labels(self):
                 connection = self.get_if_exists()
@@ -147,6 +151,26 @@ class Worker:
                 return {**worker.labels, "model": re.sub(r"[^a-z0-9_-]", "_", node.lower())[:63]}
 
             BigQueryConnectionManager.get_labels_from_query_comment = labels
+            original_execute = BigQueryConnectionManager.raw_execute
+
+            def raw_execute(self, sql, *arguments, **keywords):
+                # The adapter's limit is for each job; this one is for all jobs of a command.
+                billed = worker.cost["bytes_billed"]
+                if worker.budget:
+                    self.get_thread_connection().credentials.maximum_bytes_billed = max(1, worker.budget - billed)
+                try:
+                    job, rows = original_execute(self, sql, *arguments, **keywords)
+                except Exception as error:
+                    if worker.budget and "limit for bytes billed" in str(error):
+                        raise DbtRuntimeError(
+                            f"it would bring this step above its budget of {worker.budget} bytes, of which {billed} are billed: "
+                            f"{str(error).strip()}. Narrow what it reads, or raise limits.max_bytes_billed_per_step in pipeline.yaml"
+                        )
+                    raise
+                worker.count(job)
+                return job, rows
+
+            BigQueryConnectionManager.raw_execute = raw_execute
 
     def parse(self, folder):
         """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time."""
@@ -254,13 +278,21 @@ class Worker:
     COMMANDS = {"parse": parse, "run": run, "test": test}
 
     def command(self, arguments, place, vars, manifest):
+        self.cost = {"jobs": 0, "bytes_processed": 0, "bytes_billed": 0, "slot_milliseconds": 0}
         self.profile(self.connection(place))
         target = os.path.join(self.settings["folder"], "target")
         try:
             result = self.invoke([*arguments, "--target-path", target, "--no-write-json"], vars, manifest)
         finally:
             self.close()
-        return {"results": [self.result(entry) for entry in result.result.results]}
+        return {"results": [self.result(entry) for entry in result.result.results], "cost": self.cost}
+
+    def count(self, job):
+        with self.counting:
+            self.cost["jobs"] += 1
+            self.cost["bytes_processed"] += job.total_bytes_processed or 0
+            self.cost["bytes_billed"] += job.total_bytes_billed or 0
+            self.cost["slot_milliseconds"] += job.slot_millis or 0
 
     def place(self, place, full):
         """A copy of the manifest whose relations are in the place, whatever names the project gives them."""
@@ -283,6 +315,9 @@ class Worker:
                 node.config.store_failures_as = "ephemeral"
             if key in full:
                 node.config.full_refresh = True
+            if self.settings["target"] == "duckdb" and isinstance(node.config.get("partition_by"), dict):
+                # How a table is laid out on BigQuery; dbt-duckdb takes it for an error.
+                node.config["partition_by"] = None
         for source in manifest.sources.values():
             source.database = self.database
             source.schema = place["sources"]
@@ -306,8 +341,7 @@ class Worker:
             connection |= {"method": "oauth-secrets", "token": "emulator", "api_endpoint": bigquery["emulator"]}
         if bigquery["impersonate"]:
             connection["impersonate_service_account"] = bigquery["impersonate"]
-        if bigquery["maximum_bytes_billed"]:
-            connection["maximum_bytes_billed"] = bigquery["maximum_bytes_billed"]
+        self.budget = bigquery["maximum_bytes_billed"]
         return connection
 
     def check_reads(self, manifest, results):
@@ -413,8 +447,6 @@ class Worker:
             "status": str(entry.status),
             "seconds": entry.execution_time,
             "rows_affected": response.get("rows_affected"),
-            "bytes_billed": response.get("bytes_billed"),
-            "slot_milliseconds": response.get("slot_ms"),
             "failures": entry.failures,
             "message": entry.message or "",
             "compiled": getattr(entry.node, "compiled_code", None),
