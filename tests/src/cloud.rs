@@ -28,6 +28,9 @@ impl Cloud {
             Some(_) if !environment.join(".requirements").exists() => {
                 format!("{} is not there; ./bgp test makes it", environment.display())
             }
+            Some(_) if !cache().join("dbt-bigquery-env/.requirements").exists() => {
+                "there is no dbt for BigQuery; ./bgp test makes its environment".to_owned()
+            }
             Some(program) => return Some(Self { program, environment }),
         };
         did_not_run(test, reason);

