@@ -128,6 +128,11 @@ impl Emulators<'_> {
         list["jobs"].as_array().cloned().unwrap_or_default()
     }
 
+    /// A table as `tables.get` shows it.
+    pub fn table(&self, dataset: &str, name: &str) -> Value {
+        self.ask("GET", &format!("/bigquery/v2/projects/emulated/datasets/{dataset}/tables/{name}"), "")
+    }
+
     /// One request to BigQuery's address.
     fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let address = self.bigquery.strip_prefix("http://").unwrap();

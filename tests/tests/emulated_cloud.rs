@@ -154,6 +154,17 @@ fn twelve_cycles_of_clones_go_on_by_copies() {
     for name in ["jobs", "bytes_processed", "bytes_billed"] {
         assert!(runs.iter().all(|run| run["cost"][name].as_u64().unwrap() > 0), "{name}: {runs:?}");
     }
+    // What was cloned and copied lies as its model says, which DuckDB has no use for.
+    let record = emulators.run(&sandbox, &["status", "--json"]).ok().json()["record"].clone();
+    let slot = format!(
+        "types_{}_{}_{}_main",
+        record["live"]["slot"]["color"].as_str().unwrap(),
+        record["live"]["slot"]["cycle"],
+        record["live"]["slot"]["attempt"].as_str().unwrap()
+    );
+    let table = emulators.table(&slot, "parcel_days");
+    assert_eq!(table["timePartitioning"]["field"], "packed_on", "{table}");
+    assert_eq!(table["clustering"]["fields"], json!(["article_count"]), "{table}");
 }
 
 /// Nobody could follow what it reads, in the attempt or outside of it.
@@ -165,7 +176,9 @@ fn a_model_that_names_a_relation_is_refused() {
     let emulators = cloud.emulators(&sandbox);
     let model = folder.path().join("dbt/models/last.sql");
     fs::write(&model, "select parcel_id from raw.parcels\n").unwrap();
-    emulators.run(&sandbox, &FIRST_DAY).refused("model.types.last reads raw.parcels by name, so nobody knows when to build it");
+    emulators
+        .run(&sandbox, &FIRST_DAY)
+        .refused("model.types.last reads raw.parcels by name, so nobody knows when to build it");
     fs::write(&model, "select parcel_id from {{ ref('parcel_days').schema }}.parcels\n").unwrap();
     emulators.run(&sandbox, &FIRST_DAY).refused("_main.parcels by name");
 }

@@ -101,11 +101,7 @@ async fn build(
     let models = report
         .nodes
         .iter()
-        .map(|node| BuiltModel {
-            name: name_of(&node.id),
-            full: full.contains(&node.id),
-            seconds: node.seconds,
-        })
+        .map(|node| BuiltModel { name: name_of(&node.id), full: full.contains(&node.id), seconds: node.seconds })
         .collect();
     Ok(Transformed { layer: layer.name.clone(), models, cost: platform.warehouse.statistics() })
 }
