@@ -47,7 +47,8 @@ fn parcels(folder: &tempfile::TempDir, limits: &str) -> Sandbox {
             kept.push('\n');
         }
     }
-    fs::write(&config, format!("{kept}limits: {limits}\n")).unwrap();
+    let rule = "{name: fresh, model: parcels, kind: freshness, column: packed_on, max_age_hours: 480}";
+    fs::write(&config, format!("{kept}audit: {{rules: [{rule}]}}\nlimits: {limits}\n")).unwrap();
     let model = "select parcel_id, packed_on, change_sequence from {{ source('raw', 'parcels') }}\n";
     fs::write(folder.join("dbt/models/parcels.sql"), model).unwrap();
     let last = "select parcel_id from {{ ref('parcels') }} inner join {{ ref('parcel_days') }} using (packed_on)\n";
