@@ -22,6 +22,9 @@
   The body filters its rows by `in_touched('l.order_date')`, as close to its inputs as it can. As compiled the filter is `true`,
   so the compiled query is always the full rebuild; the materialization narrows it.
 
+  On BigQuery `partition_by` and `cluster_by` lay the table out as they do for dbt's own materializations; DuckDB has no use for
+  them. A table that is partitioned by its unit is then read and replaced by partitions, because units are literals.
+
   Beside its table a model leaves `changes.NAME`: the rows that this attempt took away and the rows that it put in, equal ones
   left out. Readers of the model find their units there. A model that was rebuilt leaves `changes.NAME__rebuilt` instead, and
   its readers are rebuilt too. Whoever makes the attempt starts it with an empty `changes`, and puts the old and new rows of

@@ -97,6 +97,8 @@ class Destination:
 class Job:
     total_bytes_processed = total_bytes_billed = slot_millis = 0
     location = job_id = None
+    # Nobody here says what a query has read: the project is one of which DuckDB has shown that it reads nothing by name.
+    referenced_tables = ()
 
     def __init__(self, project, result):
         self.project = project

@@ -8,6 +8,7 @@
     reason = "this crate is tests"
 )]
 
+mod cloud;
 pub mod shop;
 mod up;
 
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+pub use cloud::{Cloud, Emulators};
 pub use up::Up;
 
 /// The root of the repository.
@@ -99,6 +101,16 @@ impl Output {
     }
 }
 
+impl From<std::process::Output> for Output {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 /// A pipeline in a folder of its own.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -159,12 +171,7 @@ impl Sandbox {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
-        Output {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        self.command(arguments).output().unwrap().into()
     }
 
     /// Starts a command.

@@ -1,4 +1,4 @@
-{{ config(unit='customer_id', rows=['raw.customers']) }}
+{{ config(unit='customer_id', rows=['raw.customers'], cluster_by=['customer_id']) }}
 
 with events as (
 

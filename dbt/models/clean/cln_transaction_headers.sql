@@ -1,4 +1,4 @@
-{{ config(unit='transaction_id', rows=['raw.transaction_headers']) }}
+{{ config(unit='transaction_id', rows=['raw.transaction_headers'], cluster_by=['transaction_id']) }}
 
 with events as (
 

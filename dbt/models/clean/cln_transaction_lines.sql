@@ -1,4 +1,4 @@
-{{ config(unit='transaction_id', rows=['raw.transaction_lines']) }}
+{{ config(unit='transaction_id', rows=['raw.transaction_lines'], cluster_by=['transaction_id']) }}
 
 with events as (
 

@@ -1,4 +1,9 @@
-{{ config(unit='transaction_id', rows=['stg_transaction_headers', 'stg_transaction_lines']) }}
+{{ config(
+    unit='transaction_id',
+    rows=['stg_transaction_headers', 'stg_transaction_lines'],
+    partition_by={'field': 'order_date', 'data_type': 'date'},
+    cluster_by=['transaction_id'],
+) }}
 
 with headers as (
 

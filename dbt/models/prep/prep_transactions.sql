@@ -1,4 +1,9 @@
-{{ config(unit='transaction_id', rows=['stg_transaction_headers']) }}
+{{ config(
+    unit='transaction_id',
+    rows=['stg_transaction_headers'],
+    partition_by={'field': 'order_date', 'data_type': 'date'},
+    cluster_by=['transaction_id'],
+) }}
 
 select
     transaction_id,

@@ -166,14 +166,18 @@ async fn compare(
         let newest = newest_column(platform, plan, &schemas, attempt, view).await?;
         let newest_expression = newest.map_or_else(|| "NULL".to_owned(), |column| format!("MAX({column})"));
         let relation = platform.warehouse.relation(&attempt.slot, view.schema.as_str(), view.relation.as_str());
-        let sql = format!("SELECT COUNT(*), CAST({newest_expression} AS STRING) FROM {relation}");
+        let sql =
+            format!("SELECT COUNT(*) AS bgp_rows, CAST({newest_expression} AS STRING) AS bgp_newest FROM {relation}");
         let found = platform.warehouse.query(&Place::Slot(attempt.slot.clone()), &sql, 1).await?;
         let row = found.rows.first();
         let rows = row.and_then(|row| row[0].as_u64()).unwrap_or_default();
         let newest = row.and_then(|row| row[1].as_str()).map(str::to_owned);
         let rows_before = match (live, before.get(view.name.as_str()).and_then(|target| target.split_once('.'))) {
             (Some(live), Some((schema, relation))) => {
-                let sql = format!("SELECT COUNT(*) FROM {}", platform.warehouse.relation(&live.slot, schema, relation));
+                let sql = format!(
+                    "SELECT COUNT(*) AS bgp_rows FROM {}",
+                    platform.warehouse.relation(&live.slot, schema, relation)
+                );
                 let place = Place::Slot(live.slot.clone());
                 platform.warehouse.query(&place, &sql, 1).await?.single().and_then(serde_json::Value::as_u64)
             }

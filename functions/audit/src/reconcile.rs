@@ -56,9 +56,10 @@ async fn lake_and_raw(
 ) -> Result<(RuleOutcome, u64), Problem> {
     let measures: Vec<&str> =
         table.reconcile.iter().flat_map(|reconcile| reconcile.measures.keys()).map(wap::Identifier::as_str).collect();
-    let sums: String = measures.iter().map(|column| format!(", SUM({column})")).collect();
+    let sums: String =
+        measures.iter().enumerate().map(|(at, column)| format!(", SUM({column}) AS bgp_sum_{at}")).collect();
     let sql = format!(
-        "SELECT bgp_partition, COUNT(*){sums} FROM {} WHERE bgp_partition IN ({}) GROUP BY bgp_partition",
+        "SELECT bgp_partition, COUNT(*) AS bgp_rows{sums} FROM {} WHERE bgp_partition IN ({}) GROUP BY bgp_partition",
         platform.warehouse.relation(&attempt.slot, "raw", table.name.as_str()),
         list(manifests.keys())
     );
@@ -115,7 +116,9 @@ async fn raw_and_mart(
     };
     let model_key: Vec<String> =
         reconcile.key.iter().map(|(key, column)| format!("model.{column} = changed.{key}")).collect();
-    let raw_sums: String = reconcile.measures.keys().map(|column| format!(", COALESCE(SUM({column}), 0)")).collect();
+    let measures = reconcile.measures.keys().enumerate();
+    let raw_sums: String =
+        measures.map(|(at, column)| format!(", COALESCE(SUM({column}), 0) AS bgp_sum_{at}")).collect();
     let model_sums: String =
         reconcile.measures.values().map(|column| format!(", COALESCE(SUM(model.{column}), 0)")).collect();
     let sql = format!(
@@ -123,7 +126,7 @@ async fn raw_and_mart(
          versions AS (SELECT raw_rows.*, ROW_NUMBER() OVER (PARTITION BY {raw_keys} ORDER BY {latest}) AS version_number \
          FROM {raw} AS raw_rows JOIN changed ON {same_key}),\n\
          current_rows AS (SELECT * FROM versions WHERE version_number = 1 AND {is_there})\n\
-         SELECT COUNT(*){raw_sums} FROM current_rows\n\
+         SELECT COUNT(*) AS bgp_rows{raw_sums} FROM current_rows\n\
          UNION ALL\n\
          SELECT COUNT(*){model_sums} FROM {relation} AS model JOIN changed ON {model_key}",
         keys = keys.join(", "),

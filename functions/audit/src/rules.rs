@@ -71,7 +71,8 @@ async fn freshness(
     // Against the end of the newest partition, never against the clock: a backfill of last year is fresh for last year.
     let partitions = platform.warehouse.relation(&attempt.slot, "raw", "bgp_partitions");
     let sql = format!(
-        "SELECT CAST(MAX({column}) AS STRING), CAST((SELECT MAX(ends_at) FROM {partitions}) AS STRING) \
+        "SELECT CAST(MAX({column}) AS STRING) AS bgp_newest, \
+         CAST((SELECT MAX(ends_at) FROM {partitions}) AS STRING) AS bgp_end \
          FROM {relation} HAVING MAX(CAST({column} AS TIMESTAMP)) IS NULL \
          OR MAX(CAST({column} AS TIMESTAMP)) < (SELECT MAX(ends_at) FROM {partitions}) - INTERVAL {max_age_hours} HOUR"
     );

@@ -32,6 +32,7 @@ pub(crate) async fn run(
     }
     let place = platform.place(&attempt.slot, &plan.project)?;
     let report = platform.dbt.test(TestRequest { place, tests, vars: BTreeMap::new() }).await?;
+    platform.charge(report.cost);
     let personal = personal_columns(platform, plan);
     let mut outcomes = Vec::new();
     for test in &report.tests {

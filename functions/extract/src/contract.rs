@@ -66,8 +66,10 @@ fn converted(input: &str, column: &Column, found: &LogicalTypeHandle) -> Result<
         }
         _ => return Err(Misfit::new("it holds no lists")),
     };
-    // BigQuery knows no NULL lists; an empty one stands for both.
-    Ok(format!("coalesce({list}, [])"))
+    // BigQuery knows no NULL lists, an empty one stands for both, and no NULL in a list.
+    let refusal =
+        refusal(column, "has a list with a NULL in it, which BigQuery has not: leave them out with list_filter");
+    Ok(format!("CASE WHEN len({list}) > list_count({list}) THEN {refusal} ELSE coalesce({list}, []) END"))
 }
 
 fn value(input: &str, column: &Column, found: &LogicalTypeHandle) -> Result<String, Misfit> {
@@ -76,7 +78,17 @@ fn value(input: &str, column: &Column, found: &LogicalTypeHandle) -> Result<Stri
     let id = found.id();
     let is_json = id == Id::Varchar && found.get_alias().is_some();
     match &column.column_type {
-        ColumnType::String | ColumnType::Json | ColumnType::Geography if id == Id::Varchar && !is_json => as_it_is(),
+        ColumnType::String if id == Id::Varchar && !is_json => as_it_is(),
+        ColumnType::Json if id == Id::Varchar && !is_json => {
+            let refusal = refusal(column, "has a text that is no JSON: write it as JSON with to_json");
+            Ok(format!("CASE WHEN json_valid({input}) OR {input} IS NULL THEN {input} ELSE {refusal} END"))
+        }
+        ColumnType::Geography if id == Id::Varchar && !is_json => {
+            let refusal =
+                refusal(column, "has a text that is no shape: write it as well-known text, such as POINT (1 2)");
+            let is_shape = format!("TRY(CAST({input} AS GEOMETRY)) IS NOT NULL");
+            Ok(format!("CASE WHEN {is_shape} OR {input} IS NULL THEN {input} ELSE {refusal} END"))
+        }
         ColumnType::String | ColumnType::Json if is_json => cast("VARCHAR"),
         ColumnType::String if is_exact_as_text(id) => cast("VARCHAR"),
         ColumnType::Json if matches!(id, Id::Struct | Id::List | Id::Array | Id::Map) => {
@@ -155,6 +167,12 @@ fn record(input: &str, wanted: &[Column], found: &LogicalTypeHandle) -> Result<S
         return Ok(input.to_owned());
     }
     Ok(format!("CASE WHEN {input} IS NULL THEN NULL ELSE struct_pack({}) END", fields.join(", ")))
+}
+
+/// The expression that ends the extraction because of a value that raw could not take. The database that a bad value is found
+/// in is then this one, with its column, and not a load job that names a file.
+fn refusal(column: &Column, what: &str) -> String {
+    format!("error({})", literal(&format!("column {} {what}, in the table's query", column.name)))
 }
 
 fn is_integer(id: Id) -> bool {

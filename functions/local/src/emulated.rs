@@ -1,12 +1,19 @@
 //! The emulated cloud, for as long as a command runs.
 
+use std::time::Duration;
+
 use emulators::{Emulators, Environment, Options};
+use reqwest::StatusCode;
 use service::{Config, Target};
 
 use crate::failure::Failure;
 
 /// What the emulated cloud holds the lake in.
 const BUCKET: &str = "lake";
+
+/// How often the bucket is asked for, and how long after a failure.
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Starts emulators where the target wants some and nobody says where they are, and notes their addresses. They go on
 /// with what an earlier command left in the home folder, and end when the value is dropped.
@@ -41,9 +48,19 @@ pub(crate) async fn start(config: &mut Config) -> Result<Option<Emulators>, Fail
 /// In the cloud Terraform does this.
 async fn make_bucket(storage: &str, bucket: &str) -> Result<(), Failure> {
     let url = format!("{storage}/storage/v1/b?project=emulated");
-    let answer = reqwest::Client::new().post(url).json(&serde_json::json!({ "name": bucket })).send().await?;
-    if answer.status().is_success() || answer.status() == reqwest::StatusCode::CONFLICT {
-        return Ok(());
+    let name = serde_json::json!({ "name": bucket });
+    let mut tried = 0;
+    loop {
+        // Emulators fail on purpose where they are told to.
+        let why = match reqwest::Client::new().post(&url).json(&name).send().await {
+            Ok(answer) if answer.status().is_success() || answer.status() == StatusCode::CONFLICT => return Ok(()),
+            Ok(answer) => answer.status().to_string(),
+            Err(error) => error.to_string(),
+        };
+        tried += 1;
+        if tried == TRIES {
+            return Err(Failure::new(format!("the emulated bucket {bucket} can't be made: {why}")));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    Err(Failure::new(format!("the emulated bucket {bucket} can't be made: {}", answer.status())))
 }

@@ -9,6 +9,7 @@ use service::{Body, Platform, Problem, detached};
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
 use wap::{AttemptId, EndReason, PartitionKey, RunId};
+use warehouse::Statistics;
 
 /// How a run ended.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,6 +52,10 @@ pub(crate) struct Closed {
     partition: Option<String>,
     #[schema(value_type = String)]
     finished_at: Timestamp,
+    /// What the steps have cost that its attempt has finished.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    cost: Statistics,
 }
 
 /// Closes a run: an attempt that failed loses its right to commit, and nobody has to wait for its heartbeat to stop.
@@ -63,7 +68,13 @@ pub(crate) async fn finish(
 }
 
 async fn run(platform: Platform, request: FinishRequest) -> Result<Closed, Problem> {
+    let mut cost = Statistics::default();
     if let Some(id) = &request.attempt {
+        let steps = platform.state.attempt(id).await?.steps;
+        let outcomes = steps.into_values().filter_map(|mut step| Some(step.outcome.as_mut()?.get_mut("cost")?.take()));
+        for step in outcomes {
+            cost += Statistics::deserialize(step).unwrap_or_default();
+        }
         if request.outcome == Outcome::Failed {
             let reason = request.reason.as_deref().unwrap_or("the run failed");
             platform.state.end_attempt(id, EndReason::Failed, reason).await?;
@@ -77,6 +88,7 @@ async fn run(platform: Platform, request: FinishRequest) -> Result<Closed, Probl
         reason: request.reason,
         partition: request.partition,
         finished_at: Timestamp::now(),
+        cost,
     };
     platform.store.put_json(&format!("runs/{}.json", run.run), &run, Precondition::None).await?;
     if run.outcome == Outcome::Failed {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use service::{Body, Kind, Layer, Platform, Problem, ProjectPlan, detached};
 use utoipa::ToSchema;
 use wap::AttemptId;
+use warehouse::Statistics;
 
 /// What to build.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,6 +26,9 @@ pub(crate) struct TransformRequest {
 pub(crate) struct Transformed {
     layer: String,
     models: Vec<BuiltModel>,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    cost: Statistics,
 }
 
 /// One model, seed or snapshot.
@@ -34,12 +38,6 @@ pub(crate) struct BuiltModel {
     /// Whether it was rebuilt from nothing.
     full: bool,
     seconds: f64,
-    /// Bytes that its last job was billed for, on BigQuery.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bytes_billed: Option<u64>,
-    /// What that job took of all slots together, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    slot_milliseconds: Option<u64>,
 }
 
 /// Builds those models of one layer that the work set names.
@@ -73,6 +71,7 @@ async fn build(
 ) -> Result<Transformed, Problem> {
     let attempt = platform.state.attempt(attempt).await?;
     platform.check_code(&attempt, plan)?;
+    let platform = &platform.for_step(&format!("transform.{}", layer.name), Some(&attempt.slot));
     let nodes: Vec<String> = layer.nodes.intersection(&attempt.work.build).cloned().collect();
     let full: BTreeSet<String> = layer.nodes.intersection(&attempt.work.full).cloned().collect();
     let report = platform
@@ -84,6 +83,7 @@ async fn build(
             vars: BTreeMap::new(),
         })
         .await?;
+    platform.charge(report.cost);
     let name_of = |id: &str| plan.project.nodes.get(id).map_or_else(|| id.to_owned(), |node| node.name.clone());
     let failed: Vec<String> = report
         .nodes
@@ -101,13 +101,7 @@ async fn build(
     let models = report
         .nodes
         .iter()
-        .map(|node| BuiltModel {
-            name: name_of(&node.id),
-            full: full.contains(&node.id),
-            seconds: node.seconds,
-            bytes_billed: node.bytes_billed,
-            slot_milliseconds: node.slot_milliseconds,
-        })
+        .map(|node| BuiltModel { name: name_of(&node.id), full: full.contains(&node.id), seconds: node.seconds })
         .collect();
-    Ok(Transformed { layer: layer.name.clone(), models })
+    Ok(Transformed { layer: layer.name.clone(), models, cost: platform.warehouse.statistics() })
 }

@@ -37,7 +37,7 @@ pub struct BigqueryPlace {
     pub dataset_prefix: String,
     /// Labels of every job, so that a bill can be read by cycle. Each job also says which `model` it is for.
     pub labels: BTreeMap<String, String>,
-    /// No query may process more bytes.
+    /// All jobs of a command together may be billed for so many bytes.
     pub maximum_bytes_billed: Option<u64>,
     /// The service account that queries run as, where that is not the caller's own.
     pub impersonate: Option<String>,
@@ -81,14 +81,23 @@ pub struct NodeResult {
     pub seconds: f64,
     /// Rows written, where the back end says.
     pub rows_affected: Option<u64>,
-    /// Bytes that the node's last job was billed for, on BigQuery.
-    pub bytes_billed: Option<u64>,
-    /// What that job took of all slots together, in milliseconds.
-    pub slot_milliseconds: Option<u64>,
     /// What dbt said.
     pub message: String,
     /// The query, where it was compiled.
     pub compiled: Option<String>,
+}
+
+/// What the jobs of a command have cost on BigQuery. On DuckDB there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCost {
+    /// Jobs that dbt ran.
+    pub jobs: u64,
+    /// Bytes that they read.
+    pub bytes_processed: u64,
+    /// Bytes that they are billed for.
+    pub bytes_billed: u64,
+    /// What they took of all slots together, in milliseconds.
+    pub slot_milliseconds: u64,
 }
 
 /// What became of a run. A failed node is a fact of the report and not an error of the call.
@@ -96,6 +105,8 @@ pub struct NodeResult {
 pub struct RunReport {
     /// One entry a node of the request, in dbt's order.
     pub nodes: Vec<NodeResult>,
+    /// What it cost.
+    pub cost: JobCost,
 }
 
 impl RunReport {
@@ -158,4 +169,6 @@ pub struct TestResult {
 pub struct TestReport {
     /// One entry a test of the request.
     pub tests: Vec<TestResult>,
+    /// What it cost.
+    pub cost: JobCost,
 }

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use wap::Digest;
 
 use crate::command::{
-    BigqueryPlace, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
+    BigqueryPlace, JobCost, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
     TestStatus,
 };
 use crate::parsed::Parsed;
@@ -57,6 +57,8 @@ struct ParseAnswer {
 #[derive(Deserialize)]
 struct CommandAnswer {
     results: Vec<RawResult>,
+    #[serde(default)]
+    cost: JobCost,
 }
 
 #[derive(Deserialize)]
@@ -65,8 +67,6 @@ struct RawResult {
     status: String,
     seconds: f64,
     rows_affected: Option<u64>,
-    bytes_billed: Option<u64>,
-    slot_milliseconds: Option<u64>,
     failures: Option<u64>,
     message: String,
     compiled: Option<String>,
@@ -89,7 +89,7 @@ impl Dbt {
 
     /// Sends a command to a worker that knows the project. The worker is out of its place meanwhile: whoever drops this
     /// future, drops the worker.
-    async fn command(&self, command: &Value) -> Result<Vec<RawResult>, Error> {
+    async fn command(&self, command: &Value) -> Result<CommandAnswer, Error> {
         let key = self.key().await?;
         let mut slot = self.worker.lock().await;
         let mut worker = self.ready(slot.take(), key).await?;
@@ -98,7 +98,7 @@ impl Dbt {
         if matches!(answer, Ok(_) | Err(Error::Rejected(_))) {
             *slot = Some(worker);
         }
-        Ok(answer?.results)
+        answer
     }
 
     async fn ready(&self, worker: Option<Worker>, key: Digest) -> Result<Worker, Error> {
@@ -259,7 +259,7 @@ impl Engine for Dbt {
             }
         }
         if request.nodes.is_empty() {
-            return Ok(RunReport { nodes: Vec::new() });
+            return Ok(RunReport { nodes: Vec::new(), cost: JobCost::default() });
         }
         let command = json!({
             "do": "run",
@@ -268,12 +268,12 @@ impl Engine for Dbt {
             "full": request.full,
             "vars": request.vars,
         });
-        let found = self.command(&command).await?;
+        let CommandAnswer { results: found, cost } = self.command(&command).await?;
         let ran: BTreeSet<String> = found.iter().map(|result| result.id.clone()).collect();
         let left_out = request.nodes.iter().filter(|id| !ran.contains(*id)).map(|id| not_run(id));
         // dbt reports hooks too.
         let results = found.into_iter().filter(|result| request.nodes.contains(&result.id));
-        Ok(RunReport { nodes: results.map(node_result).chain(left_out).collect() })
+        Ok(RunReport { nodes: results.map(node_result).chain(left_out).collect(), cost })
     }
 
     async fn test(&self, request: TestRequest) -> Result<TestReport, Error> {
@@ -285,16 +285,16 @@ impl Engine for Dbt {
             }
         }
         if request.tests.is_empty() {
-            return Ok(TestReport { tests: Vec::new() });
+            return Ok(TestReport { tests: Vec::new(), cost: JobCost::default() });
         }
         let command =
             json!({ "do": "test", "place": place(&request.place), "tests": request.tests, "vars": request.vars });
-        let found = self.command(&command).await?;
+        let CommandAnswer { results: found, cost } = self.command(&command).await?;
         let mut results: BTreeMap<String, RawResult> =
             found.into_iter().map(|result| (result.id.clone(), result)).collect();
         let tests = request.tests.iter().collect::<BTreeSet<_>>();
         let tests = tests.into_iter().map(|id| Ok(test_result(node(&project, id)?, results.remove(id))));
-        Ok(TestReport { tests: tests.collect::<Result<_, Error>>()? })
+        Ok(TestReport { tests: tests.collect::<Result<_, Error>>()?, cost })
     }
 }
 
@@ -328,8 +328,6 @@ fn node_result(result: RawResult) -> NodeResult {
         },
         seconds: result.seconds,
         rows_affected: result.rows_affected,
-        bytes_billed: result.bytes_billed,
-        slot_milliseconds: result.slot_milliseconds,
         message: result.message,
         compiled: result.compiled,
     }
@@ -341,8 +339,6 @@ fn not_run(id: &str) -> NodeResult {
         status: NodeStatus::Skipped,
         seconds: 0.0,
         rows_affected: None,
-        bytes_billed: None,
-        slot_milliseconds: None,
         message: "dbt did not run it: its file has no query".to_owned(),
         compiled: None,
     }

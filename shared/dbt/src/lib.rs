@@ -18,7 +18,7 @@ mod touched;
 mod worker;
 
 pub use command::{
-    BigqueryPlace, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
+    BigqueryPlace, JobCost, NodeResult, NodeStatus, Place, RunReport, RunRequest, TestReport, TestRequest, TestResult,
     TestStatus,
 };
 pub use engine::{Dbt, Engine};

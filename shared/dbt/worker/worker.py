@@ -77,6 +77,10 @@ class Worker:
         self.statements = {}
         self.test_queries = {}
         self.labels = {}
+        self.budget = None
+        self.cost = {}
+        self.read = {}
+        self.counting = threading.Lock()
         self.patch()
 
     def patch(self):
@@ -139,6 +143,9 @@ class Worker:
             DuckDBRelation.render = render
         else:
             from dbt.adapters.bigquery.connections import BigQueryConnectionManager
+            from dbt_common.exceptions import DbtRuntimeError
+            from google.cloud.bigquery._http import Connection
+            from google.cloud.bigquery.retry import DEFAULT_RETRY
 
             def labels(self):
                 connection = self.get_if_exists()
@@ -147,6 +154,33 @@ class Worker:
                 return {**worker.labels, "model": re.sub(r"[^a-z0-9_-]", "_", node.lower())[:63]}
 
             BigQueryConnectionManager.get_labels_from_query_comment = labels
+            # dbt's own retries give up on a lost connection while it waits for a job. Every call may be repeated: jobs have ids, and
+            # what is made or dropped may be there or gone already.
+            Connection.api_request = DEFAULT_RETRY.with_timeout(150)(Connection.api_request)
+            original_execute = BigQueryConnectionManager.raw_execute
+
+            def raw_execute(self, sql, *arguments, **keywords):
+                # The adapter's limit is for each job; this one is for all jobs of a command.
+                billed = worker.cost["bytes_billed"]
+                if worker.budget:
+                    self.get_thread_connection().credentials.maximum_bytes_billed = max(1, worker.budget - billed)
+                try:
+                    job, rows = original_execute(self, sql, *arguments, **keywords)
+                except Exception as error:
+                    if worker.budget and "limit for bytes billed" in str(error):
+                        raise DbtRuntimeError(
+                            f"it would bring this step above its budget of {worker.budget} bytes, of which {billed} are billed: "
+                            f"{str(error).strip()}. Narrow what it reads, or raise limits.max_bytes_billed_per_step in pipeline.yaml"
+                        )
+                    raise
+                worker.count(job)
+                # dbt names a node's connection by the node.
+                worker.read.setdefault(self.get_thread_connection().name, set()).update(
+                    (table.dataset_id, table.table_id) for table in job.referenced_tables
+                )
+                return job, rows
+
+            BigQueryConnectionManager.raw_execute = raw_execute
 
     def parse(self, folder):
         """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time."""
@@ -172,6 +206,8 @@ class Worker:
         answer = self.command(["build", *types], place, vars, manifest)
         if self.settings["target"] == "duckdb":
             self.check_reads(manifest, answer["results"])
+        else:
+            self.check_jobs(manifest, place)
         return answer
 
     def test(self, place, tests, vars):
@@ -254,13 +290,22 @@ class Worker:
     COMMANDS = {"parse": parse, "run": run, "test": test}
 
     def command(self, arguments, place, vars, manifest):
+        self.cost = {"jobs": 0, "bytes_processed": 0, "bytes_billed": 0, "slot_milliseconds": 0}
+        self.read = {}
         self.profile(self.connection(place))
         target = os.path.join(self.settings["folder"], "target")
         try:
             result = self.invoke([*arguments, "--target-path", target, "--no-write-json"], vars, manifest)
         finally:
             self.close()
-        return {"results": [self.result(entry) for entry in result.result.results]}
+        return {"results": [self.result(entry) for entry in result.result.results], "cost": self.cost}
+
+    def count(self, job):
+        with self.counting:
+            self.cost["jobs"] += 1
+            self.cost["bytes_processed"] += job.total_bytes_processed or 0
+            self.cost["bytes_billed"] += job.total_bytes_billed or 0
+            self.cost["slot_milliseconds"] += job.slot_millis or 0
 
     def place(self, place, full):
         """A copy of the manifest whose relations are in the place, whatever names the project gives them."""
@@ -283,6 +328,9 @@ class Worker:
                 node.config.store_failures_as = "ephemeral"
             if key in full:
                 node.config.full_refresh = True
+            if self.settings["target"] == "duckdb" and isinstance(node.config.get("partition_by"), dict):
+                # How a table is laid out on BigQuery; dbt-duckdb takes it for an error.
+                node.config["partition_by"] = None
         for source in manifest.sources.values():
             source.database = self.database
             source.schema = place["sources"]
@@ -306,8 +354,7 @@ class Worker:
             connection |= {"method": "oauth-secrets", "token": "emulator", "api_endpoint": bigquery["emulator"]}
         if bigquery["impersonate"]:
             connection["impersonate_service_account"] = bigquery["impersonate"]
-        if bigquery["maximum_bytes_billed"]:
-            connection["maximum_bytes_billed"] = bigquery["maximum_bytes_billed"]
+        self.budget = bigquery["maximum_bytes_billed"]
         return connection
 
     def check_reads(self, manifest, results):
@@ -334,11 +381,44 @@ class Worker:
                     continue
                 unknown = sorted(name for name in read - known if not name.startswith("information_schema."))
                 if unknown:
-                    raise Problem(
-                        "rejected",
-                        f"{node.unique_id} reads {', '.join(unknown)} by name, so nobody knows when to build it again; "
-                        "use ref or source",
-                    )
+                    raise self.unfollowed(node, unknown)
+
+    def check_jobs(self, manifest, place):
+        """The same by what the jobs of BigQuery say that they have read, behind views too."""
+        datasets = {*place["schemas"].values(), place["sources"], place["changes"]}
+        makers = {(node.schema, node.alias): key for key, node in manifest.nodes.items() if key in place["schemas"]}
+        makers |= {(source.schema, source.identifier): key for key, source in manifest.sources.items()}
+        for key, read in self.read.items():
+            node = manifest.nodes.get(key)
+            if node is None:
+                continue
+            known = {key} | self.parents_behind_views(manifest, node)
+            # What nobody makes in the attempt is scratch; datasets of answers and of metadata belong to BigQuery.
+            unknown = sorted(
+                f"{dataset}.{table}"
+                for dataset, table in read
+                if not dataset.startswith("_") and "INFORMATION_SCHEMA" not in (dataset, table.partition(".")[0])
+                and (dataset not in datasets or makers.get((dataset, table), key) not in known)
+            )
+            if unknown:
+                raise self.unfollowed(node, unknown)
+
+    def parents_behind_views(self, manifest, node):
+        """Ids of the nodes and sources that a node reads, through views too."""
+        found, left = set(), list(node.depends_on_nodes)
+        while left:
+            key = left.pop()
+            parent = manifest.nodes.get(key)
+            if key not in found and parent is not None and parent.config.materialized in ("view", "rowwise", "ephemeral"):
+                left += parent.depends_on_nodes
+            found.add(key)
+        return found
+
+    def unfollowed(self, node, relations):
+        return Problem(
+            "rejected",
+            f"{node.unique_id} reads {', '.join(relations)} by name, so nobody knows when to build it again; use ref or source",
+        )
 
     def relations_read(self, manifest, node):
         """Relations of the nodes and sources that a node reads, those behind ephemeral models too."""
@@ -413,8 +493,6 @@ class Worker:
             "status": str(entry.status),
             "seconds": entry.execution_time,
             "rows_affected": response.get("rows_affected"),
-            "bytes_billed": response.get("bytes_billed"),
-            "slot_milliseconds": response.get("slot_ms"),
             "failures": entry.failures,
             "message": entry.message or "",
             "compiled": getattr(entry.node, "compiled_code", None),

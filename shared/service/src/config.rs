@@ -36,7 +36,7 @@ pub const BGP_STORAGE_ENDPOINT: &str = "BGP_STORAGE_ENDPOINT";
 pub const BGP_PUBSUB_ENDPOINT: &str = "BGP_PUBSUB_ENDPOINT";
 /// The largest source file that is fetched from the bucket, in MiB. Default: 8192, below Cloud Run's ephemeral disk of 10 GiB.
 pub const BGP_SOURCE_LIMIT_MIB: &str = "BGP_SOURCE_LIMIT_MIB";
-/// A Python interpreter with dbt. Default: the one that `./bgp` sets up in the cache folder.
+/// A Python interpreter with dbt. Default: the one that `./bgp` sets up for the target in the cache folder.
 pub const BGP_PYTHON: &str = "BGP_PYTHON";
 /// The folder for what can be made again: libduckdb, the dbt environment, build output, parsed projects.
 /// Default: `~/.cache/bluegreenprint`.
@@ -67,7 +67,8 @@ pub struct Config {
     pub pipeline_file: PathBuf,
     pub home: PathBuf,
     pub cache: PathBuf,
-    pub python: PathBuf,
+    /// Where it is named; see [`Config::python`].
+    pub python: Option<PathBuf>,
     pub lease: Option<Duration>,
     pub listen: SocketAddr,
     pub log_filter: String,
@@ -169,12 +170,23 @@ impl Config {
             cloud: CloudConfig::from_variables(&get)?,
             pipeline_file: get(BGP_CONFIG).map_or_else(|| "pipeline.yaml".into(), PathBuf::from),
             home: get(BGP_HOME).map_or_else(|| ".bgp".into(), PathBuf::from),
-            python: get(BGP_PYTHON).map_or_else(|| cache.join("dbt-env/bin/python"), PathBuf::from),
+            python: get(BGP_PYTHON).map(PathBuf::from),
             cache,
             lease,
             listen: SocketAddr::new(address, port),
             log_filter: get(BGP_LOG).cloned().unwrap_or_else(|| "info".to_owned()),
         })
+    }
+}
+
+impl Config {
+    /// The interpreter for dbt: with the adapter of the target, which is not known before the command line is read.
+    pub fn python(&self) -> PathBuf {
+        let environment = match self.target {
+            Target::Duckdb => "dbt-env",
+            Target::Emulators | Target::Bigquery => "dbt-bigquery-env",
+        };
+        self.python.clone().unwrap_or_else(|| self.cache.join(environment).join("bin/python"))
     }
 }
 

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbt::{Dbt, Engine, Place, Project};
+use dbt::{Dbt, Engine, JobCost, Place, Project};
 use events::{Event, EventSink, Fact};
 use pipeline::{Pipeline, SourceKind};
 use state::{Holder, State};
 use store::ObjectStore;
 use wap::{Identifier, Slot};
-use warehouse::{Step, Warehouse};
+use warehouse::{Statistics, Step, Warehouse};
 
 use crate::backends::{Backends, Local, UNLAYERED};
 use crate::{Config, Kind, Problem};
@@ -62,7 +62,7 @@ impl Parts {
         let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut settings = dbt::Settings::new(
             beside.join(&pipeline.dbt.project),
-            &config.python,
+            config.python(),
             config.cache.join("dbt-projects"),
             backends.dbt_target,
         );
@@ -115,6 +115,13 @@ impl Platform {
             max_bytes_billed: self.pipeline.limits.max_bytes_billed_per_step,
         });
         Self { warehouse, ..self.clone() }
+    }
+
+    /// Counts what dbt ran for this step.
+    pub fn charge(&self, cost: JobCost) {
+        let JobCost { jobs, bytes_processed, bytes_billed, slot_milliseconds } = cost;
+        let cost = Statistics { jobs, bytes_processed, bytes_billed, slot_milliseconds, ..Statistics::default() };
+        self.warehouse.charge(cost);
     }
 
     /// Tells whoever listens. The same fact told again is the same event, so a step that is repeated may tell it again.

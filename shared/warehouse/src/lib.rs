@@ -52,6 +52,9 @@ pub trait Warehouse: Debug + Send + Sync {
     /// What the jobs of this step have cost so far.
     fn statistics(&self) -> Statistics;
 
+    /// Counts what somebody else ran for this step: it is part of the step's cost, and of its budget.
+    fn charge(&self, cost: Statistics);
+
     /// The text by which a query names a relation of a slot. Names are never replaced in the text of a query.
     fn relation(&self, slot: &Slot, schema: &str, relation: &str) -> String;
 

@@ -1,6 +1,7 @@
 //! Starts the emulators and the proxies in front of them.
 
 use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
@@ -66,18 +67,22 @@ pub struct Emulators {
     faults: Faults,
     servers: Vec<Server>,
     processes: Vec<Process>,
+    /// Keeps others away from the folder. Released last.
+    _lock: File,
 }
 
 impl Emulators {
     /// Starts what `options` name, side by side, and returns when all of it answers.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] with the log to read when an emulator does not start.
+    /// [`Error::InUse`] when others run on the folder; [`Error::Unavailable`] with the log to read when an emulator does not
+    /// start.
     pub async fn start(options: Options) -> Result<Self> {
         for name in ["bigquery", "storage", "logs"] {
             let folder = options.folder.join(name);
             std::fs::create_dir_all(&folder).map_err(Error::internal(format!("make {}", folder.display())))?;
         }
+        let lock = lock(&options.folder)?;
         let options = &options;
         let (bigquery, storage, pubsub) =
             tokio::try_join!(start_bigquery(options), start_storage(options), start_pubsub(options))?;
@@ -112,7 +117,7 @@ impl Emulators {
             bare_bigquery: format!("http://127.0.0.1:{bigquery_port}"),
             bare_storage: format!("http://127.0.0.1:{storage_port}"),
         };
-        Ok(Self { endpoints, faults, servers: vec![bigquery_server, storage_server], processes })
+        Ok(Self { endpoints, faults, servers: vec![bigquery_server, storage_server], processes, _lock: lock })
     }
 
     pub fn endpoints(&self) -> &Endpoints {
@@ -214,6 +219,17 @@ async fn supervised(
         }
     }
     Err(last.unwrap_or(Error::NotFound { path: options.folder.join(log) }))
+}
+
+/// Takes the folder for this process: the emulators of two would each keep a part of what was written.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(".lock");
+    let file = File::create(&path).map_err(Error::internal(format!("make {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { folder: folder.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(Error::internal(format!("lock {}", path.display()))(error)),
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -8,6 +8,9 @@ pub enum Error {
     /// What the emulators are made of is not on this machine.
     #[error("{} is missing; `./bgp test` and `./bgp --target emulators` install it", path.display())]
     NotFound { path: PathBuf },
+    /// Two programs would write the same files.
+    #[error("{} is in use by another program's emulators; wait for its end, or name another folder", folder.display())]
+    InUse { folder: PathBuf },
     /// An emulator did not start, or stopped.
     #[error("the {emulator} emulator {what}; its log is {}", log.display())]
     Unavailable { emulator: &'static str, what: String, log: PathBuf },

@@ -13,8 +13,8 @@ use std::time::Duration;
 use ::service::{CloudConfig, Config, Parts, Platform, Target};
 use async_trait::async_trait;
 use dbt::{
-    Dbt, Engine, Error, NodeResult, NodeStatus, Place as Slot, Project, RunReport, RunRequest, Settings, TestReport,
-    TestRequest, TestResult, TestStatus,
+    Dbt, Engine, Error, JobCost, NodeResult, NodeStatus, Place as Slot, Project, RunReport, RunRequest, Settings,
+    TestReport, TestRequest, TestResult, TestStatus,
 };
 use duckdb::{AccessMode, Connection};
 use serde_json::json;
@@ -183,7 +183,7 @@ impl Home {
             pipeline_file: root.join("pipeline.yaml"),
             home: root.join("home"),
             cache: root.join("cache"),
-            python: PathBuf::from("python"),
+            python: None,
             lease: Some(LEASE),
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             log_filter: "off".to_owned(),
@@ -304,12 +304,10 @@ impl Engine for ProcessEngine {
                 id,
                 seconds: 0.0,
                 rows_affected: None,
-                bytes_billed: None,
-                slot_milliseconds: None,
                 compiled: None,
             });
         }
-        Ok(RunReport { nodes })
+        Ok(RunReport { nodes, cost: JobCost::default() })
     }
 
     async fn test(&self, request: TestRequest) -> Result<TestReport, Error> {
@@ -325,6 +323,6 @@ impl Engine for ProcessEngine {
             tested_nodes: node.tested.iter().cloned().collect(),
             column: None,
         });
-        Ok(TestReport { tests: tests.collect() })
+        Ok(TestReport { tests: tests.collect(), cost: JobCost::default() })
     }
 }

@@ -42,12 +42,16 @@ impl Then {
 }
 
 /// A call of the undisturbed cycle.
+///
+/// Where time is real, calls that are made side by side come in any order; so a call is found again by what it is about,
+/// and by how many such calls its process has made before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub process: String,
-    pub number: usize,
     pub call: Call,
-    pub subject: String,
+    /// The key, slot or view, without what differs from run to run.
+    pub about: String,
+    pub occurrence: usize,
 }
 
 /// One cell.
@@ -77,7 +81,7 @@ pub trait Stage: Send + Sync {
 /// Breaks one call, and notes all.
 #[derive(Debug, Default)]
 struct Script {
-    target: Option<(String, usize)>,
+    target: Option<Position>,
     fate: Option<Fate>,
     log: Mutex<Vec<Position>>,
 }
@@ -85,14 +89,15 @@ struct Script {
 impl Fates for Script {
     fn next(&self, moment: &Moment<'_>) -> (Duration, Fate) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.push(Position {
-            process: moment.process.to_owned(),
-            number: moment.number,
-            call: moment.call,
-            subject: moment.subject.to_owned(),
-        });
-        let is_target =
-            self.target.as_ref().is_some_and(|(process, number)| process == moment.process && *number == moment.number);
+        // Ids and digests are hexadecimal.
+        let about: String = moment.subject.chars().filter(|letter| !letter.is_ascii_hexdigit()).collect();
+        let is_such = |position: &&Position| {
+            position.process == moment.process && position.call == moment.call && position.about == about
+        };
+        let occurrence = log.iter().filter(is_such).count();
+        let position = Position { process: moment.process.to_owned(), call: moment.call, about, occurrence };
+        let is_target = self.target.as_ref() == Some(&position);
+        log.push(position);
         let fate = self.fate.filter(|_| is_target).unwrap_or(Fate::Done);
         (Duration::ZERO, fate)
     }
@@ -108,14 +113,13 @@ pub async fn positions(stage: &dyn Stage) -> Vec<Position> {
     log.clone()
 }
 
-/// One position of each kind: what the call is, and what it is about apart from names that differ from run to run.
+/// One position of each kind: the first call of its process that is about such a thing.
 pub fn kinds(positions: &[Position]) -> Vec<Position> {
-    let mut kinds: BTreeMap<(Call, String), Position> = BTreeMap::new();
+    let mut kinds: BTreeMap<(Call, &str), &Position> = BTreeMap::new();
     for position in positions {
-        let about: String = position.subject.chars().filter(|letter| !letter.is_ascii_hexdigit()).collect();
-        kinds.entry((position.call, about)).or_insert_with(|| position.clone());
+        kinds.entry((position.call, &position.about)).or_insert(position);
     }
-    kinds.into_values().collect()
+    kinds.into_values().cloned().collect()
 }
 
 /// Lives through one cell.
@@ -129,11 +133,7 @@ pub async fn cell(stage: &dyn Stage, position: &Position, how: Break, then: Then
         (Break::After, _) => Fate::DiesAfter,
         (Break::AnswerLost, _) => Fate::AnswerLost,
     };
-    let script = Arc::new(Script {
-        target: Some((position.process.clone(), position.number)),
-        fate: Some(fate),
-        log: Mutex::default(),
-    });
+    let script = Arc::new(Script { target: Some(position.clone()), fate: Some(fate), log: Mutex::default() });
     let service = stage.service("worker", script);
     let argument = json!({"partition": stage.partition()});
     let mut violations = Vec::new();
@@ -161,13 +161,17 @@ pub async fn cell(stage: &dyn Stage, position: &Position, how: Break, then: Then
             run(stage, "second", &argument, &mut violations).await;
         }
         Then::OldOneWakes => {
-            let old = {
+            let mut old = {
                 let (service, argument) = (service.clone(), argument.clone());
                 tokio::spawn(async move { service.daily("first", argument).await.map_err(|raised| raised.value) })
             };
-            service.fell_asleep().await;
+            tokio::select! {
+                biased;
+                () = service.fell_asleep() => {}
+                _ = &mut old => violations.push("the call was never made".to_owned()),
+            }
             run(stage, "second", &argument, &mut violations).await;
-            if timeout(nap * 100, old).await.is_err() {
+            if !old.is_finished() && timeout(nap * 100, old).await.is_err() {
                 violations.push("the old run never ended".to_owned());
             }
         }

@@ -5,6 +5,8 @@
       {'history': 'dim_customers_history', 'facts': 'prep_transaction_lines', 'key': 'customer_id', 'at': 'transaction_at'},
       {'history': 'dim_products_history', 'facts': 'prep_transaction_lines', 'key': 'product_id', 'at': 'transaction_at'},
     ],
+    partition_by={'field': 'order_date', 'data_type': 'date'},
+    cluster_by=['product_id', 'customer_id'],
 ) }}
 
 with lines as (

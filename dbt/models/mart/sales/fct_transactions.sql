@@ -4,6 +4,8 @@
     as_of=[
       {'history': 'dim_customers_history', 'facts': 'prep_transactions', 'key': 'customer_id', 'at': 'transaction_at'},
     ],
+    partition_by={'field': 'order_date', 'data_type': 'date'},
+    cluster_by=['customer_id'],
 ) }}
 
 with transactions as (

@@ -56,7 +56,10 @@ async fn every_type_arrives_as_the_contract_says() {
         ("{'a': [1]}", "type: json", "{\"a\":[1]}", "VARCHAR"),
         ("'POINT (1 2)'", "type: geography", "POINT (1 2)", "VARCHAR"),
         ("'POINT (1 2)'::GEOMETRY", "type: geography", "POINT (1 2)", "VARCHAR"),
-        ("[3, NULL, 1]", "type: integer, mode: repeated", "[3, NULL, 1]", "BIGINT[]"),
+        ("[3, 2, 1]", "type: integer, mode: repeated", "[3, 2, 1]", "BIGINT[]"),
+        ("' [1] '", "type: json", " [1] ", "VARCHAR"),
+        ("CAST(NULL AS VARCHAR)", "type: json", "NULL", "VARCHAR"),
+        ("CAST(NULL AS VARCHAR)", "type: geography", "NULL", "VARCHAR"),
         ("CAST(NULL AS INTEGER[])", "type: integer, mode: repeated", "[]", "BIGINT[]"),
         ("CAST([1, 2] AS BIGINT[2])", "type: integer, mode: repeated", "[1, 2]", "BIGINT[]"),
         (
@@ -71,6 +74,26 @@ async fn every_type_arrives_as_the_contract_says() {
         let found = fixture.query(&manifest, "SELECT value, typeof(value) FROM lake");
         assert_eq!(found, [[value, sql_type]], "{expression} as {column}");
         assert_eq!(manifest.columns[1].data_type, fixture.pipeline.table("t").unwrap().columns[1].duckdb_type());
+    }
+}
+
+/// BigQuery would refuse them in a load job, which names a file and no column, and only there.
+#[tokio::test]
+async fn values_that_bigquery_has_not_are_refused_by_column() {
+    let record = "type: record, mode: repeated, fields: [{name: tags, type: string, mode: repeated}]";
+    for (expression, column, refusal) in [
+        ("'{\"a\": }'", "type: json", "column value has a text that is no JSON: write it as JSON with to_json"),
+        ("'POINT 1 2'", "type: geography", "column value has a text that is no shape: write it as well-known text"),
+        ("[3, NULL, 1]", "type: integer, mode: repeated", "column value has a list with a NULL in it"),
+        ("[1.5, NULL]", "type: 'numeric(5,2)', mode: repeated", "column value has a list with a NULL in it"),
+        ("[{'tags': ['a']}, {'tags': ['a', NULL]}]", record, "column tags has a list with a NULL in it"),
+        ("[{'tags': ['a']}, NULL]", record, "column value has a list with a NULL in it"),
+    ] {
+        let table = columns(&["name: id, type: integer", &format!("name: value, {column}")]);
+        let fixture = Fixture::new(&format!("CREATE VIEW t AS SELECT 1 AS id, {expression} AS value"), &table);
+        let found = fixture.refusal("all").await;
+        assert!(found.starts_with("Rejected: source s (") && found.contains(refusal), "{expression}: {found}");
+        assert!(fixture.keys().await.is_empty(), "{expression}");
     }
 }
 

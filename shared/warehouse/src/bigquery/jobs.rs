@@ -83,6 +83,7 @@ struct QueryStatistics {
     total_bytes_billed: Option<String>,
     statement_type: Option<String>,
     schema: Schema,
+    referenced_tables: Vec<Value>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -92,9 +93,15 @@ struct LoadStatistics {
     output_rows: Option<String>,
 }
 
+/// What is billed at least for each table that a query names, and in what steps:
+/// <https://cloud.google.com/bigquery/pricing#on_demand_pricing>
+const LEAST_BILLED: u64 = 10 << 20;
+const BILLED_STEP: u64 = 1 << 20;
+
 /// What a statement would do, found out without doing it.
 #[derive(Debug, Clone)]
 pub(super) struct Estimate {
+    /// What it would be billed for at most.
     pub(super) bytes: u64,
     pub(super) statement_type: String,
     /// The columns of a SELECT's answer.
@@ -160,8 +167,10 @@ impl Job {
         }
         let query = self.statistics.query;
         let bytes = self.statistics.total_bytes_processed.or(query.total_bytes_processed);
+        let bytes: u64 = bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        let least = LEAST_BILLED.saturating_mul(query.referenced_tables.len() as u64);
         Ok(Estimate {
-            bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
+            bytes: bytes.div_ceil(BILLED_STEP).saturating_mul(BILLED_STEP).max(least),
             statement_type: query.statement_type.unwrap_or_default(),
             fields: query.schema.fields,
         })

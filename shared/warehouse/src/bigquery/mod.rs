@@ -98,6 +98,8 @@ pub struct BigQuery {
     bucket: Arc<str>,
     step: Arc<Step>,
     statistics: Arc<Mutex<Statistics>>,
+    /// Bytes that the step's jobs that run now may be billed for.
+    reserved: Arc<Mutex<u64>>,
 }
 
 impl BigQuery {
@@ -129,6 +131,7 @@ impl BigQuery {
             bucket: settings.bucket.into(),
             step: Arc::default(),
             statistics: Arc::default(),
+            reserved: Arc::default(),
         };
         warehouse.check_fixed_datasets(&settings.raw, settings.make_fixed_datasets).await?;
         Ok(warehouse)
@@ -156,7 +159,7 @@ fn unique() -> String {
 #[async_trait]
 impl Warehouse for BigQuery {
     fn for_step(&self, step: Step) -> Arc<dyn Warehouse> {
-        Arc::new(Self { step: Arc::new(step), statistics: Arc::default(), ..self.clone() })
+        Arc::new(Self { step: Arc::new(step), statistics: Arc::default(), reserved: Arc::default(), ..self.clone() })
     }
 
     fn statistics(&self) -> Statistics {
@@ -165,6 +168,10 @@ impl Warehouse for BigQuery {
 
     fn relation(&self, slot: &Slot, schema: &str, relation: &str) -> String {
         self.names.sql(&self.names.dataset(slot, schema), relation)
+    }
+
+    fn charge(&self, cost: Statistics) {
+        self.count(cost);
     }
 
     async fn load(&self, table: &Table, manifest: &Manifest) -> Result<(), Error> {

@@ -98,6 +98,11 @@ impl CallError {
         }
     }
 
+    /// Whether a query was not run because it would be billed for more than it may.
+    pub(super) fn is_over_budget(&self) -> bool {
+        matches!(self, Self::Answer { reason: Some(reason), .. } if reason == "bytesBilledLimitExceeded")
+    }
+
     /// As what the caller of the warehouse can do about it. `what` was being done: "reading table raw.orders".
     pub(super) fn context(self, what: impl Into<String>) -> Error {
         let what = what.into();

@@ -1,5 +1,7 @@
 //! Statements: what they would read, whether the step can afford it, and running them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde_json::{Value, json};
 use wap::Slot;
 
@@ -19,21 +21,24 @@ impl BigQuery {
         job.into_estimate()
     }
 
-    /// Refuses what would bring the step above its budget; otherwise returns what may still be billed.
-    fn afford(&self, bytes: u64, what: &str) -> Result<Option<u64>, Error> {
+    /// Refuses what would bring the step above its budget; otherwise sets aside what it may be billed for, because many of
+    /// the step's jobs run at once.
+    fn afford(&self, bytes: u64, what: &str) -> Result<Option<Reserved>, Error> {
         let Some(limit) = self.step.max_bytes_billed else { return Ok(None) };
-        let spent = self.spent().bytes_billed;
-        if spent.saturating_add(bytes) > limit {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.spent().bytes_billed.saturating_add(*reserved);
+        if gone.saturating_add(bytes) > limit {
             return Err(Error::rejected(format!(
-                "{what} would read {}, after {} that step {} was billed for; its limit is {}. Narrow what it reads, or raise \
+                "{what} would be billed for {}, after {} of step {}, whose limit is {}. Narrow what it reads, or raise \
                  limits.max_bytes_billed_per_step in pipeline.yaml",
                 shown(bytes),
-                shown(spent),
+                shown(gone),
                 self.step.name,
                 shown(limit)
             )));
         }
-        Ok(Some(limit - spent))
+        *reserved += bytes;
+        Ok(Some(Reserved { bytes, limit: limit - gone, all: Arc::clone(&self.reserved) }))
     }
 
     /// Runs statements within the step's budget, several of them in one transaction.
@@ -66,8 +71,23 @@ impl BigQuery {
         bytes: u64,
         what: &str,
     ) -> Result<Job, Error> {
-        let limit = self.afford(bytes, what)?;
-        self.run(purpose, slot, query(sql, limit), what).await
+        let reserved = self.afford(bytes, what)?;
+        let limit = reserved.as_ref().map(|reserved| reserved.limit);
+        let ran = self.run(purpose, slot, query(sql, limit), what).await;
+        ran.map_err(|error| self.over_budget(error, what))
+    }
+
+    /// BigQuery has the last word on what a query would be billed for.
+    fn over_budget(&self, error: Error, what: &str) -> Error {
+        let Error::Rejected { source: Some(source), .. } = &error else { return error };
+        let Some(said) = source.downcast_ref::<CallError>().filter(|said| said.is_over_budget()) else { return error };
+        Error::rejected(format!(
+            "{what} would bring step {} above its limit of {}, after {} that it was billed for: {said}. Narrow what it \
+             reads, or raise limits.max_bytes_billed_per_step in pipeline.yaml",
+            self.step.name,
+            shown(self.step.max_bytes_billed.unwrap_or_default()),
+            shown(self.spent().bytes_billed),
+        ))
     }
 
     /// Runs a statement that defines something. It reads no rows.
@@ -79,6 +99,20 @@ impl BigQuery {
         what: &str,
     ) -> Result<Job, Error> {
         self.run(purpose, slot, query(sql, None), what).await
+    }
+}
+
+/// What a job may be billed for, set aside until it has ended and is counted.
+struct Reserved {
+    bytes: u64,
+    /// What is left of the budget for this job.
+    limit: u64,
+    all: Arc<Mutex<u64>>,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        *self.all.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
     }
 }
 

@@ -124,6 +124,9 @@ fn expressions(table: &Table, found: &[ManifestColumn]) -> Result<String, Error>
         } else if is_instant(column) {
             // Instants become plain UTC timestamps: a value with a time zone would show differently in every session.
             format!("make_timestamp(epoch_us({name})) AS {name}")
+        } else if holds_json(column) {
+            // Parquet has it as text.
+            format!("CAST({name} AS {}) AS {name}", stored_type(column))
         } else {
             name
         }
@@ -133,6 +136,14 @@ fn expressions(table: &Table, found: &[ManifestColumn]) -> Result<String, Error>
 
 fn is_instant(column: &Column) -> bool {
     column.column_type == ColumnType::Timestamp && column.mode != Mode::Repeated
+}
+
+fn holds_json(column: &Column) -> bool {
+    match &column.column_type {
+        ColumnType::Json => true,
+        ColumnType::Record(fields) => fields.iter().any(holds_json),
+        _ => false,
+    }
 }
 
 fn stored_type(column: &Column) -> String {

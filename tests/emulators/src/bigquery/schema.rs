@@ -34,7 +34,7 @@ pub(crate) fn name(field: &Value) -> &str {
     field["name"].as_str().unwrap_or_default()
 }
 
-/// Refuses reserved, malformed and repeated names of columns.
+/// Refuses reserved, malformed and repeated names of columns, and a type that the emulator lacks.
 pub(crate) fn check(schema: &Value) -> Result<(), Refusal> {
     let mut seen: Vec<String> = Vec::new();
     for field in fields(schema) {
@@ -52,6 +52,9 @@ pub(crate) fn check(schema: &Value) -> Result<(), Refusal> {
             return Err(Refusal::invalid(format!("Duplicate field name: {name}")));
         }
         seen.push(upper);
+        if rest_type(field["type"].as_str().unwrap_or_default()) == "BIGNUMERIC" {
+            return Err(Refusal::not_emulated(format_args!("columns of type BIGNUMERIC, such as {name}")));
+        }
         check(field)?;
     }
     Ok(())
@@ -106,6 +109,12 @@ mod tests {
             assert!(check(&nested).is_err(), "{name}");
         }
         assert_eq!(check(&json!({"fields": [{"name": "_partial", "type": "STRING"}]})), Ok(()));
+    }
+
+    #[test]
+    fn what_the_emulator_lacks_is_said_aloud() {
+        let nested = json!({"fields": [{"name": "r", "fields": [{"name": "big", "type": "BIGDECIMAL"}]}]});
+        assert_eq!(check(&nested), Err(Refusal::not_emulated("columns of type BIGNUMERIC, such as big")));
     }
 
     #[test]

@@ -265,3 +265,10 @@ pub(super) async fn bignumeric_columns_can_not_be_made(bare: &Bare) -> Result<bo
     let body = json!({"tableReference": {"tableId": "t"}, "schema": {"fields": fields}});
     Ok(bare.bigquery(Method::POST, "/datasets/gap_bignumeric/tables", body).await?.0 != 200)
 }
+
+pub(super) async fn columns_of_geographies_are_answered_as_bytes(bare: &Bare) -> Result<bool> {
+    bare.dataset("gap_geography").await?;
+    bare.query("create table gap_geography.t as select st_geogpoint(1, 2) as a").await?;
+    let body = json!({"query": "select a from gap_geography.t", "useLegacySql": false});
+    Ok(bare.bigquery(Method::POST, "/queries", body).await?.1["schema"]["fields"][0]["type"] == "BYTES")
+}

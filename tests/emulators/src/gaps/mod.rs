@@ -81,6 +81,7 @@ gaps! {
     bigquery::geographies_have_a_space: Some("bigquery::rows");
     bigquery::rates_have_no_limit: Some("bigquery::limits");
     bigquery::bignumeric_columns_can_not_be_made: None;
+    bigquery::columns_of_geographies_are_answered_as_bytes: None;
     storage::media_uploads_ignore_preconditions: Some("storage::upload");
     storage::resumable_uploads_ignore_preconditions: Some("storage::upload");
     storage::deletions_ignore_preconditions: Some("storage");

@@ -28,7 +28,7 @@ async fn the_python_client_works_unchanged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dbt_runs_tables_views_increments_snapshots_and_clones() {
     let cloud = cloud!();
-    let python = cloud.environment.with_file_name("dbt-env").join("bin/python");
+    let python = cloud.environment.with_file_name("dbt-bigquery-env").join("bin/python");
     if !python.exists() {
         eprintln!("skipped: there is no dbt environment; `./bgp test` makes one");
         return;

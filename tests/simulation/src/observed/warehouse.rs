@@ -38,6 +38,10 @@ impl Warehouse for ObservedWarehouse {
         self.inner.statistics()
     }
 
+    fn charge(&self, cost: Statistics) {
+        self.inner.charge(cost);
+    }
+
     fn relation(&self, slot: &Slot, schema: &str, relation: &str) -> String {
         self.inner.relation(slot, schema, relation)
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dbt::{
-    Engine, Error, Node, NodeResult, NodeStatus, Place, Project, RunReport, RunRequest, TestReport, TestRequest,
-    TestResult, TestStatus,
+    Engine, Error, JobCost, Node, NodeResult, NodeStatus, Place, Project, RunReport, RunRequest, TestReport,
+    TestRequest, TestResult, TestStatus,
 };
 use wap::PartitionKey;
 
@@ -120,12 +120,10 @@ impl Engine for SimulatedEngine {
                 id,
                 seconds: 0.0,
                 rows_affected: None,
-                bytes_billed: None,
-                slot_milliseconds: None,
                 compiled: None,
             });
         }
-        Ok(RunReport { nodes })
+        Ok(RunReport { nodes, cost: JobCost::default() })
     }
 
     async fn test(&self, request: TestRequest) -> Result<TestReport, Error> {
@@ -151,6 +149,6 @@ impl Engine for SimulatedEngine {
                 column: None,
             });
         }
-        Ok(TestReport { tests })
+        Ok(TestReport { tests, cost: JobCost::default() })
     }
 }

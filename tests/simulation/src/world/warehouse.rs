@@ -68,6 +68,8 @@ impl Warehouse for SimulatedWarehouse {
         Statistics::default()
     }
 
+    fn charge(&self, _: Statistics) {}
+
     fn relation(&self, slot: &Slot, schema: &str, relation: &str) -> String {
         format!("{}/{schema}/{relation}", slot.name())
     }

@@ -13,7 +13,7 @@ async fn a_step_over_its_budget_is_refused_before_it_runs() {
     let error = poor.query(&place, &sql, 1).await.unwrap_err();
     assert!(matches!(error, Error::Rejected { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("KiB") && text.contains("1000 B") && text.contains("audit"), "{text}");
+    assert!(text.contains("10.0 MiB") && text.contains("1000 B") && text.contains("audit"), "{text}");
     assert!(text.contains("limits.max_bytes_billed_per_step"), "{text}");
     assert_eq!(poor.statistics(), Statistics::default(), "nothing was run");
 
@@ -24,10 +24,17 @@ async fn a_step_over_its_budget_is_refused_before_it_runs() {
     assert!(first.bytes_processed > 1000 && first.bytes_billed >= first.bytes_processed, "{first:?}");
     rich.digest(&place, &sql).await.unwrap();
     assert_eq!(rich.statistics().bytes_processed, 2 * first.bytes_processed);
-    // What the step was billed for counts against its budget.
-    let spent = emulated.step("audit", Some(first.bytes_billed + 1000));
-    spent.query(&place, &sql, 1).await.unwrap();
-    assert!(spent.query(&place, &sql, 1).await.is_err());
+    // What the step was billed for counts against its budget, and what it may yet be billed for.
+    let spent = emulated.step("audit", Some(3 * first.bytes_billed + 1000));
+    let at_once = futures::future::join_all((0..8).map(|_| spent.query(&place, &sql, 1))).await;
+    assert_eq!(at_once.iter().filter(|done| done.is_ok()).count(), 3);
+    assert_eq!(spent.statistics().bytes_billed, 3 * first.bytes_billed);
+    // So does what somebody else ran for the step.
+    let shared = emulated.step("audit", Some(2 * first.bytes_billed));
+    shared.charge(Statistics { bytes_billed: first.bytes_billed, ..Statistics::default() });
+    shared.query(&place, &sql, 1).await.unwrap();
+    let text = shared.query(&place, &sql, 1).await.unwrap_err().to_string();
+    assert!(text.contains("after 20.0 MiB of step audit, whose limit is 20.0 MiB"), "{text}");
 }
 
 #[tokio::test]
