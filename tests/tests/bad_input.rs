@@ -8,7 +8,7 @@ use std::path::Path;
 
 use end_to_end::{Sandbox, Up, replaced};
 
-/// Every file of a home with its length and time, locks and logs left out.
+/// Every file of a home with its length and time; locks left out, and that a run has failed.
 fn snapshot(home: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
     let mut files = BTreeMap::new();
     let mut folders = vec![home.to_path_buf()];
@@ -18,7 +18,9 @@ fn snapshot(home: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
             let path = entry.path().display().to_string();
             if metadata.is_dir() {
                 folders.push(entry.path());
-            } else if !path.contains("/.store/") && !path.ends_with("lock") && !path.contains("/bucket/runs/") {
+            } else if !["/.store/", "/bucket/runs/", "/bucket/events/"].iter().any(|part| path.contains(part))
+                && !path.ends_with("lock")
+            {
                 files.insert(path, (metadata.len(), metadata.modified().unwrap()));
             }
         }
@@ -128,6 +130,12 @@ fn a_source_that_is_no_database_is_named() {
     fs::write(sandbox.home().join("source/retail.duckdb"), "not a database, and long enough to be read as one")
         .unwrap();
     sandbox.run(&["run", "daily", "--partition", "2025-08-01"]).refused("retail.duckdb");
+    // A run that fails before it has an attempt leaves its end behind, too.
+    let runs: Vec<_> = fs::read_dir(sandbox.home().join("bucket/runs")).unwrap().collect();
+    let [Ok(run)] = runs.as_slice() else { panic!("{runs:?}") };
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(run.path()).unwrap()).unwrap();
+    assert_eq!((&run["outcome"], &run["partition"]), (&"failed".into(), &"2025-08-01".into()), "{run}");
+    assert!(run["reason"].as_str().unwrap().contains("retail.duckdb"), "{run}");
 }
 
 #[test]
