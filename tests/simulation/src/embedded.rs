@@ -32,7 +32,7 @@ const SECOND: &str = "2025-08-02";
 const ROWS: i64 = 10;
 
 /// Short, so that a sleeper is overtaken soon; long enough for a heartbeat to be written on a busy machine.
-const LEASE: Duration = Duration::from_millis(1000);
+const LEASE: Duration = Duration::from_secs(1);
 
 /// A home in which the first partition is published, to make stages of.
 #[derive(Debug)]
@@ -232,11 +232,8 @@ impl Stage for EmbeddedStage {
     }
 
     async fn digest(&self) -> String {
-        format!(
-            "{:?} {:?}",
-            fs::read(self.bucket.join("state/deployment.json")).unwrap(),
-            fs::read_link(&self.published).unwrap()
-        )
+        let record = fs::read_to_string(self.bucket.join("state/deployment.json")).unwrap();
+        format!("{record}{}", fs::read_link(&self.published).unwrap().display())
     }
 }
 

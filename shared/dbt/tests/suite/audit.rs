@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use dbt::{Dbt, Project, Severity, TestReport, TestRequest, TestStatus};
+use dbt::{Dbt, Engine, Project, Severity, TestReport, TestRequest, TestStatus};
 use duckdb::Connection;
 
 use crate::common::{place, python, relations, retail_project, run, settings};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use dbt::{Dbt, NodeStatus, Place, Project, RunReport, RunRequest, Settings, Target};
+use dbt::{Dbt, Engine, NodeStatus, Place, Project, RunReport, RunRequest, Settings, Target};
 use duckdb::Connection;
 use wap::Identifier;
 

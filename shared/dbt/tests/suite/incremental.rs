@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use dbt::{Dbt, Kind, Project, RunReport};
+use dbt::{Dbt, Engine, Kind, Project, RunReport};
 use duckdb::Connection;
 
 use crate::common::{differences, python, relations, retail_project, run, settings};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use dbt::{Dbt, Error, Place, Project, RunRequest, Settings, Severity, TestRequest, TestStatus};
+use dbt::{Dbt, Engine, Error, Place, Project, RunRequest, Settings, Severity, TestRequest, TestStatus};
 use duckdb::Connection;
 use serde_json::Value;
 use wap::Digest;

@@ -68,7 +68,9 @@ fn judge(inner: &mut Inner, content: &[u8]) {
         if after.cycle != before.cycle + 1 {
             inner.violated(format!("cycle {} is followed by cycle {}", before.cycle, after.cycle));
         }
-        if !is_rollback {
+        if is_rollback {
+            *inner.seen.entry("rollback").or_default() += 1;
+        } else {
             if !may_commit {
                 inner.violated(format!("slot {name} was committed by an attempt that the record does not name"));
             }
@@ -83,8 +85,6 @@ fn judge(inner: &mut Inner, content: &[u8]) {
                 inner.violated(format!("slot {name} was committed without having passed its audit"));
             }
             *inner.seen.entry("commit").or_default() += 1;
-        } else {
-            *inner.seen.entry("rollback").or_default() += 1;
         }
         if before.live.as_ref().map(|live| &live.slot) != after.kept.as_ref().map(|kept| &kept.live.slot) {
             inner.violated(format!("what was live before {name} is not kept"));
