@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::{Access, Token};
+
 /// The pipeline file. Default: `pipeline.yaml`.
 pub const BGP_CONFIG: &str = "BGP_CONFIG";
 /// The folder of a local pipeline: `bucket/`, `warehouse/`, `source/`. Default: `.bgp`.
@@ -45,6 +47,14 @@ pub const BGP_CACHE: &str = "BGP_CACHE";
 pub const BGP_LEASE_SECONDS: &str = "BGP_LEASE_SECONDS";
 /// The address to listen on. Default: 127.0.0.1, or every address where Cloud Run says `K_SERVICE`.
 pub const BGP_LISTEN: &str = "BGP_LISTEN";
+/// A secret of at least 32 characters that every request has to bring, as `Authorization: Bearer ...`. Needed to listen beyond
+/// loopback outside Cloud Run.
+pub const BGP_TOKEN: &str = "BGP_TOKEN";
+/// The audience that identity tokens of Google have to be for, where this service checks them itself because Cloud Run lets
+/// everybody call it: its URL, as the push subscription has it.
+pub const BGP_AUDIENCE: &str = "BGP_AUDIENCE";
+/// The service accounts, by e-mail addresses and commas, that may call where this service checks identity tokens.
+pub const BGP_CALLERS: &str = "BGP_CALLERS";
 /// What to log, as a filter of `tracing`: `info`, `publish=debug,warn` ... Default: `info`.
 pub const BGP_LOG: &str = "BGP_LOG";
 /// The port to listen on, as Cloud Run gives it. Default: 8080.
@@ -70,6 +80,7 @@ pub struct Config {
     pub python: PathBuf,
     pub lease: Option<Duration>,
     pub listen: SocketAddr,
+    pub access: Access,
     pub log_filter: String,
 }
 
@@ -116,6 +127,19 @@ pub struct CloudConfig {
 pub enum ConfigError {
     #[error("{variable} is {value:?}; {expected}")]
     Malformed { variable: &'static str, value: String, expected: String },
+    // What is wrong with a secret is said without it.
+    #[error("{BGP_TOKEN} is no secret; {}", Token::EXPECTED)]
+    Secret,
+    #[error(
+        "{BGP_LISTEN} is {address}, where others can reach it; set {BGP_TOKEN} to {}, which every request then has to bring, or \
+         listen on 127.0.0.1",
+        Token::EXPECTED
+    )]
+    Unguarded { address: IpAddr },
+    #[error("{0} is set and {1} is not; identity tokens are checked for an audience and for who calls")]
+    HalfIdentity(&'static str, &'static str),
+    #[error("{BGP_TOKEN} and {BGP_AUDIENCE} are both set; a request can bring one of them, so unset the other")]
+    TwoIdentities,
     #[error("neither {BGP_CACHE} nor HOME is set; set {BGP_CACHE} to a folder for files that can be made again")]
     NoCache,
 }
@@ -157,6 +181,10 @@ impl Config {
             (None, Some(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             (None, None) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
+        let access = access(&get)?;
+        if matches!(access, Access::Open) && !address.is_loopback() && get(K_SERVICE).is_none() {
+            return Err(ConfigError::Unguarded { address });
+        }
         let lease = match get(BGP_LEASE_SECONDS) {
             None => None,
             Some(text) => match text.parse::<u64>() {
@@ -173,6 +201,7 @@ impl Config {
             cache,
             lease,
             listen: SocketAddr::new(address, port),
+            access,
             log_filter: get(BGP_LOG).cloned().unwrap_or_else(|| "info".to_owned()),
         })
     }
@@ -212,6 +241,23 @@ impl CloudConfig {
     }
 }
 
+fn access<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Access, ConfigError> {
+    match (get(BGP_TOKEN), get(BGP_AUDIENCE), get(BGP_CALLERS)) {
+        (None, None, None) => Ok(Access::Open),
+        (Some(token), None, None) => Ok(Access::Token(Token::new(token).ok_or(ConfigError::Secret)?)),
+        (Some(_), _, _) => Err(ConfigError::TwoIdentities),
+        (None, Some(audience), Some(callers)) => {
+            let callers: Vec<String> = callers.split(',').map(|caller| caller.trim().to_owned()).collect();
+            if let Some(wrong) = callers.iter().find(|caller| !caller.contains('@')) {
+                return Err(malformed(BGP_CALLERS, wrong, "e-mail addresses of service accounts, by commas"));
+            }
+            Ok(Access::Identity { audience: audience.clone(), callers })
+        }
+        (None, Some(_), None) => Err(ConfigError::HalfIdentity(BGP_AUDIENCE, BGP_CALLERS)),
+        (None, None, Some(_)) => Err(ConfigError::HalfIdentity(BGP_CALLERS, BGP_AUDIENCE)),
+    }
+}
+
 fn malformed(variable: &'static str, value: &str, expected: &str) -> ConfigError {
     ConfigError::Malformed { variable, value: value.to_owned(), expected: expected.to_owned() }
 }
@@ -240,6 +286,39 @@ mod tests {
         for (name, value) in [(PORT, "many"), (BGP_TARGET, "oracle"), (BGP_LEASE_SECONDS, "0"), (BGP_LISTEN, "here")] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(value), "{message}");
+        }
+    }
+
+    #[test]
+    fn nobody_listens_beyond_loopback_without_a_secret() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        for address in ["0.0.0.0", "::", "192.168.0.7"] {
+            let message = config(&[(BGP_LISTEN, address)]).unwrap_err().to_string();
+            assert!(message.contains(BGP_TOKEN) && message.contains(address), "{message}");
+            assert!(config(&[(BGP_LISTEN, address), (BGP_TOKEN, secret)]).is_ok());
+        }
+        assert!(config(&[(BGP_LISTEN, "::1")]).is_ok());
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        assert!(!format!("{:?}", config(&[(BGP_TOKEN, secret)]).unwrap()).contains("0123"));
+        for wrong in ["0123456789abcdef", "0123456789abcdef 0123456789abcdef", "0123456789abcdef0123456789abcdeé"] {
+            let message = config(&[(BGP_TOKEN, wrong)]).unwrap_err().to_string();
+            assert!(message.contains(BGP_TOKEN) && !message.contains("0123"), "{message}");
+        }
+    }
+
+    #[test]
+    fn identity_tokens_are_checked_for_an_audience_and_for_who_calls() {
+        let (audience, callers) = ((BGP_AUDIENCE, "https://load.example"), (BGP_CALLERS, "a@b.example, c@d.example"));
+        let Access::Identity { callers: accounts, .. } = config(&[audience, callers]).unwrap().access else { panic!() };
+        assert_eq!(accounts, ["a@b.example", "c@d.example"]);
+        let token = (BGP_TOKEN, "0123456789abcdef0123456789abcdef");
+        for wrong in [&[audience][..], &[callers], &[audience, (BGP_CALLERS, "everybody")], &[audience, callers, token]]
+        {
+            assert!(config(wrong).unwrap_err().to_string().contains("BGP_"), "{wrong:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What every function has in common: configuration, the platform it works on, logs, health, errors as HTTP answers,
 //! and an orderly end.
 
+mod access;
 mod backends;
 mod body;
 pub mod config;
@@ -10,6 +11,7 @@ mod problem;
 mod project;
 mod server;
 
+pub use access::{Access, Guard, Token};
 pub use backends::{Draft, Local};
 pub use body::{Body, Parameters};
 pub use config::{CloudConfig, Config, ConfigError, Target};

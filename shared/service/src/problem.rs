@@ -12,6 +12,10 @@ use wap::Refused;
 /// What the caller can do about a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// The request does not say who sends it, or not so that it counts: 401.
+    Unauthenticated,
+    /// Whoever sends it may not: 403.
+    Forbidden,
     /// What was named is not there: 404.
     NotFound,
     /// Somebody else is at work, or was faster: 409.
@@ -70,6 +74,8 @@ impl Problem {
 
     fn status(&self) -> (StatusCode, &'static str) {
         match self.kind {
+            Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Kind::NotFound => (StatusCode::NOT_FOUND, "not found"),
             Kind::Conflict => (StatusCode::CONFLICT, "conflict"),
             Kind::Rejected => (StatusCode::UNPROCESSABLE_ENTITY, "rejected"),
@@ -113,6 +119,9 @@ impl IntoResponse for Problem {
         let body = ProblemBody { title, status: status.as_u16(), detail: &self.detail, code: self.code };
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind == Kind::Unauthenticated {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }

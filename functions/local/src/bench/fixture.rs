@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use jiff::Timestamp;
-use service::{Config, Platform, Server};
+use service::{Access, Config, Platform, Server};
 use state::State;
 use wap::{ATTEMPT_VERSION, Attempt, AttemptId, Building, Digest, Identifier, Inputs, RunId, Verdict, WorkSet};
 
@@ -22,9 +22,9 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new(config: &Config) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let config = Config { home: folder.path().join("home"), ..config.clone() };
+        let config = Config { home: folder.path().join("home"), access: Access::Open, ..config.clone() };
         let platform = Platform::open(&config).await?;
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform)).await?;
+        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform, &config)?).await?;
         Ok(Self { platform, server, _folder: folder })
     }
 
