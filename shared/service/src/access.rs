@@ -219,7 +219,8 @@ mod tests {
             Access::Identity { audience: "https://load.example".to_owned(), callers: vec!["a@b.example".to_owned()] };
         let server = serve(&access).await;
         // What is sound of a token, and what is not, is tested where tokens are read.
-        for tokens in [&[][..], &[b"Bearer x.y.z"], &[b"Bearer eyJhbGciOiJub25lIn0.e30."]] {
+        let wrong: [&[&[u8]]; 3] = [&[], &[b"Bearer x.y.z"], &[b"Bearer eyJhbGciOiJub25lIn0.e30."]];
+        for tokens in wrong {
             let (status, body) = ask(&server, Method::POST, "/work", tokens).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{tokens:?}: {body}");
         }

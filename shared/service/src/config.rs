@@ -202,7 +202,10 @@ impl Config {
             lease,
             listen: SocketAddr::new(address, port),
             access,
-            log_filter: get(BGP_LOG).cloned().unwrap_or_else(|| "info".to_owned()),
+            log_filter: checked(&get, BGP_LOG, "a filter such as info, or publish=debug,warn", |text| {
+                tracing_subscriber::EnvFilter::try_new(text).is_ok()
+            })?
+            .unwrap_or_else(|| "info".to_owned()),
         })
     }
 }
@@ -210,8 +213,19 @@ impl Config {
 impl CloudConfig {
     fn from_variables<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Self, ConfigError> {
         let text = |name: &str| get(name).cloned();
-        let list = |name: &str| -> Vec<String> {
-            get(name).map(|text| text.split(',').map(|entry| entry.trim().to_owned()).collect()).unwrap_or_default()
+        let account = |name| checked(get, name, "the e-mail address of a service account", is_account);
+        let member = "IAM members such as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com";
+        let is_member = |text: &str| text.contains(':') && is_made_of(text, "@.-_+:/*");
+        let list = |name| -> Result<Vec<String>, ConfigError> {
+            let entries =
+                |text: &str| -> Vec<String> { text.split(',').map(|entry| entry.trim().to_owned()).collect() };
+            let text = checked(get, name, member, |text| entries(text).iter().all(|entry| is_member(entry)))?;
+            Ok(text.map(|text| entries(&text)).unwrap_or_default())
+        };
+        let endpoint = |name| {
+            checked(get, name, "an address such as http://127.0.0.1:9050", |text| {
+                (text.starts_with("http://") || text.starts_with("https://")) && is_made_of(text, ":/.-_[]")
+            })
         };
         let source_limit_mebibytes = match get(BGP_SOURCE_LIMIT_MIB) {
             None => 8192,
@@ -222,18 +236,26 @@ impl CloudConfig {
         };
         let credentials = [HOME, GOOGLE_APPLICATION_CREDENTIALS, CLOUDSDK_CONFIG];
         Ok(Self {
-            project: text(BGP_PROJECT),
-            location: text(BGP_LOCATION),
-            bucket: text(BGP_BUCKET),
-            topic: text(BGP_TOPIC),
-            impersonate: text(BGP_IMPERSONATE),
-            slot_owners: list(BGP_SLOT_OWNERS),
-            slot_readers: list(BGP_SLOT_READERS),
-            slot_writer: text(BGP_SLOT_WRITER),
-            live_reader: text(BGP_LIVE_READER),
-            bigquery_endpoint: text(BGP_BIGQUERY_ENDPOINT),
-            storage_endpoint: text(BGP_STORAGE_ENDPOINT),
-            pubsub_endpoint: text(BGP_PUBSUB_ENDPOINT),
+            project: checked(get, BGP_PROJECT, "the id of a project such as my-project-1", |text| {
+                is_made_of(text, "-.:")
+            })?,
+            location: checked(get, BGP_LOCATION, "a region such as northamerica-northeast1, or US", |text| {
+                is_made_of(text, "-")
+            })?,
+            bucket: checked(get, BGP_BUCKET, "the name of a bucket, without gs://", |text| {
+                text.len() >= 3 && !text.contains("..") && is_made_of(text, "-_.")
+            })?,
+            topic: checked(get, BGP_TOPIC, "the name of a topic, or projects/PROJECT/topics/NAME", |text| {
+                !text.contains("..") && is_made_of(text, "-_.~+%/:")
+            })?,
+            impersonate: account(BGP_IMPERSONATE)?,
+            slot_owners: list(BGP_SLOT_OWNERS)?,
+            slot_readers: list(BGP_SLOT_READERS)?,
+            slot_writer: checked(get, BGP_SLOT_WRITER, member, is_member)?,
+            live_reader: account(BGP_LIVE_READER)?,
+            bigquery_endpoint: endpoint(BGP_BIGQUERY_ENDPOINT)?,
+            storage_endpoint: endpoint(BGP_STORAGE_ENDPOINT)?,
+            pubsub_endpoint: endpoint(BGP_PUBSUB_ENDPOINT)?,
             source_limit_bytes: source_limit_mebibytes << 20,
             service: text(K_SERVICE),
             credentials: credentials.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
@@ -248,8 +270,12 @@ fn access<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Access, Confi
         (Some(_), _, _) => Err(ConfigError::TwoIdentities),
         (None, Some(audience), Some(callers)) => {
             let callers: Vec<String> = callers.split(',').map(|caller| caller.trim().to_owned()).collect();
-            if let Some(wrong) = callers.iter().find(|caller| !caller.contains('@')) {
+            if let Some(wrong) = callers.iter().find(|caller| !is_account(caller)) {
                 return Err(malformed(BGP_CALLERS, wrong, "e-mail addresses of service accounts, by commas"));
+            }
+            let expected = "what the tokens are for: the URL of the service";
+            if audience.len() > 1000 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(malformed(BGP_AUDIENCE, audience, expected));
             }
             Ok(Access::Identity { audience: audience.clone(), callers })
         }
@@ -258,8 +284,30 @@ fn access<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Access, Confi
     }
 }
 
+/// A variable whose value goes into addresses and statements: nothing but what such a name is made of.
+fn checked<'a>(
+    get: &impl Fn(&str) -> Option<&'a String>,
+    variable: &'static str,
+    expected: &str,
+    is_right: impl Fn(&str) -> bool,
+) -> Result<Option<String>, ConfigError> {
+    match get(variable) {
+        Some(value) if value.len() > 1000 || !is_right(value) => Err(malformed(variable, value, expected)),
+        value => Ok(value.cloned()),
+    }
+}
+
+fn is_made_of(text: &str, others: &str) -> bool {
+    text.chars().all(|character| character.is_ascii_alphanumeric() || others.contains(character))
+}
+
+/// `NAME@DOMAIN`, after a prefix such as `serviceAccount:` for a member.
+fn is_account(text: &str) -> bool {
+    text.split('@').count() == 2 && is_made_of(text, "@.-_+:")
+}
+
 fn malformed(variable: &'static str, value: &str, expected: &str) -> ConfigError {
-    ConfigError::Malformed { variable, value: value.to_owned(), expected: expected.to_owned() }
+    ConfigError::Malformed { variable, value: value.chars().take(80).collect(), expected: expected.to_owned() }
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use jiff::Timestamp;
 use service::{Access, Config, Platform, Server};
 use state::State;
-use wap::{ATTEMPT_VERSION, Attempt, AttemptId, Building, Digest, Identifier, Inputs, RunId, Verdict, WorkSet};
+use wap::{
+    ATTEMPT_VERSION, Attempt, AttemptId, Building, Digest, INPUTS_VERSION, Identifier, Inputs, RunId, Verdict, WorkSet,
+};
 
 use crate::engine::router;
 use crate::failure::Failure;
@@ -37,19 +39,20 @@ impl Fixture {
 pub(crate) async fn begin_attempt(platform: &Platform, views: &[Identifier]) -> Result<AttemptId, Failure> {
     let record = platform.state.record().await?;
     let slot = record.next_slot(State::new_attempt_id()?);
+    let inputs = Inputs { version: INPUTS_VERSION, ..Inputs::default() };
     let attempt = Attempt {
         version: ATTEMPT_VERSION,
         slot: slot.clone(),
         run: RunId::new("bench")?,
         begun_at: Timestamp::now(),
-        inputs: Digest::of("bench"),
+        inputs: Digest::of_json(&inputs).map_err(|error| Failure::new(error.to_string()))?,
         project: Digest::of("bench"),
         work: WorkSet::default(),
         steps: BTreeMap::new(),
         verdict: None,
         ended: None,
     };
-    platform.state.create_attempt(&attempt, &Inputs { version: 1, ..Inputs::default() }).await?;
+    platform.state.create_attempt(&attempt, &inputs).await?;
     let building = Building { slot: slot.clone(), run: attempt.run.clone(), since: attempt.begun_at };
     platform.state.update_record(|record| record.clone().begin(&record, building.clone())).await?;
     if !views.is_empty() {
