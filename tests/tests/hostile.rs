@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
-use end_to_end::{Sandbox, Up, snapshot};
+use end_to_end::{Sandbox, Up, program, snapshot};
 use hostile::{Payload, payloads};
 use serde_json::{Value, json};
 
@@ -268,4 +269,38 @@ fn every_part_of_an_event_takes_every_payload_without_harm() {
     let mut after = snapshot(&sandbox.home());
     after.retain(|path, _| !path.contains("/bucket/deliveries/"));
     assert_eq!(after, before, "something was changed");
+}
+
+const SECRET: &str = "a-secret-that-is-in-no-log-0123456789";
+
+/// Runs a command with variables, and gives its exit code and all that it wrote.
+fn with_variables(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(program());
+    command.arg("--config").arg(sandbox.config()).arg("--home").arg(sandbox.home());
+    let output = command.args(arguments).envs(variables.iter().copied()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[test]
+fn nothing_listens_beyond_loopback_without_a_secret() {
+    let sandbox = Sandbox::retail();
+    let (code, said) = with_variables(&sandbox, &[("BGP_LISTEN", "0.0.0.0")], &["up", "--port", "0"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("BGP_TOKEN") && said.contains("127.0.0.1"), "{said}");
+}
+
+#[test]
+fn workflows_bring_the_secret_and_nobody_repeats_it() {
+    let sandbox = Sandbox::retail();
+    let variables = [("BGP_TOKEN", SECRET), ("BGP_LOG", "trace")];
+    let daily = ["run", "daily", "--partition", "2025-08-01", "--until", "load"];
+    let (code, said) = with_variables(&sandbox, &variables, &daily);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains(SECRET), "a log has the secret");
+    let (code, said) = with_variables(&sandbox, &variables, &["cleanup", "--dry-run"]);
+    assert_eq!(code, Some(0), "{said}");
+    for file in snapshot(&sandbox.home()).keys() {
+        let content = std::fs::read(file).unwrap_or_default();
+        assert!(!content.windows(SECRET.len()).any(|bytes| bytes == SECRET.as_bytes()), "{file} has the secret");
+    }
 }

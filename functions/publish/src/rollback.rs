@@ -153,6 +153,7 @@ async fn check(platform: &Platform, kept: &Kept) -> Result<(), Problem> {
     let Some((publication, _)) = platform.store.get_json::<Publication>(&key).await? else {
         return Err(refused("kept_gone", slot, &format!("can't be published, because {key} is missing")));
     };
+    let publication = publication.of(slot)?;
     if views(&publication)? != kept.live.views {
         return Err(refused("fingerprint", slot, &format!("can't be published, because {key} changed since")));
     }
