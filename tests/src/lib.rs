@@ -232,6 +232,26 @@ pub fn building(home: &Path) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
+/// Every file of a home with its length and time; locks, logs and how runs ended left out.
+pub fn snapshot(home: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![home.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let metadata = entry.metadata().unwrap();
+            let path = entry.path().display().to_string();
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else if !["/.store/", "/bucket/runs/", "/bucket/events/"].iter().any(|part| path.contains(part))
+                && !path.ends_with("lock")
+            {
+                files.insert(path, (metadata.len(), metadata.modified().unwrap()));
+            }
+        }
+    }
+    files
+}
+
 /// A command that runs.
 #[derive(Debug)]
 pub struct Running {

@@ -34,6 +34,8 @@ impl Up {
     /// Sends a request and returns status, content type and body.
     pub fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
+        // An answer that takes longer than any step of a test is none.
+        stream.set_read_timeout(Some(std::time::Duration::from_mins(1))).unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
             body.len()

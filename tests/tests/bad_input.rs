@@ -2,31 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use end_to_end::{Sandbox, Up, replaced};
-
-/// Every file of a home with its length and time; locks left out, and that a run has failed.
-fn snapshot(home: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![home.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let metadata = entry.metadata().unwrap();
-            let path = entry.path().display().to_string();
-            if metadata.is_dir() {
-                folders.push(entry.path());
-            } else if !["/.store/", "/bucket/runs/", "/bucket/events/"].iter().any(|part| path.contains(part))
-                && !path.ends_with("lock")
-            {
-                files.insert(path, (metadata.len(), metadata.modified().unwrap()));
-            }
-        }
-    }
-    files
-}
+use end_to_end::{Sandbox, Up, replaced, snapshot};
 
 #[test]
 fn commands_refuse_what_they_cannot_do_and_change_nothing() {

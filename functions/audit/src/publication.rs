@@ -14,7 +14,7 @@ pub(crate) async fn build(
     record: &Deployment,
 ) -> Result<Publication, Problem> {
     let schemas = platform.schemas(&plan.project)?;
-    let inputs = platform.state.inputs(attempt.id()).await?;
+    let inputs = platform.state.inputs_of(attempt.id(), &attempt.inputs).await?;
     let mut views: BTreeMap<Identifier, PublishedView> = BTreeMap::new();
     for (id, node) in &plan.project.nodes {
         if !platform.is_published(node) {

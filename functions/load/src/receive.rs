@@ -7,11 +7,12 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State as Extension;
-use axum::http::HeaderMap;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode};
 use events::{Delivery, Fact, Inbox, Meaning};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::{Kind, Platform, Problem, detached};
+use service::{Kind, Platform, Problem, detached, plain};
 use utoipa::ToSchema;
 use wap::{LedgerStep, Manifest};
 
@@ -44,7 +45,7 @@ enum Outcome {
 
 impl Received {
     fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self { outcome, detail: detail.into(), loaded: None }
+        Self { outcome, detail: plain(&detail.into()), loaded: None }
     }
 
     fn dead(problem: &Problem) -> Self {
@@ -64,17 +65,26 @@ impl Received {
 pub(crate) async fn receive(
     Extension(platform): Extension<Platform>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Received>, Problem> {
-    detached(settle(platform, headers, body)).await.map(Json)
+    match body {
+        Ok(body) => detached(settle(platform, headers, body)).await.map(Json),
+        // It would be as large if it came again.
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            tracing::warn!(outcome = "dead", "a delivery is too large");
+            Ok(Json(Received::new(Outcome::Dead, "the event is larger than anything that this pipeline takes")))
+        }
+        Err(rejection) => Err(Problem::rejected(rejection.body_text())),
+    }
 }
 
 async fn settle(platform: Platform, headers: HeaderMap, body: Bytes) -> Result<Received, Problem> {
     let delivery = match Delivery::read(&headers, &body) {
         Ok(delivery) => delivery,
         Err(error) => {
-            tracing::warn!(outcome = "dead", %error, "a delivery can't be read");
-            return Ok(Received::new(Outcome::Dead, error.to_string()));
+            let received = Received::new(Outcome::Dead, error.to_string());
+            tracing::warn!(outcome = "dead", error = received.detail, "a delivery can't be read");
+            return Ok(received);
         }
     };
     let inbox = Inbox::new(platform.store.clone());
@@ -91,6 +101,7 @@ async fn settle(platform: Platform, headers: HeaderMap, body: Bytes) -> Result<R
         Err(problem) => return Err(problem),
     };
     let Delivery { source, id, kind, .. } = &delivery;
+    let (source, id, kind) = (plain(source), plain(id), plain(kind));
     match received.outcome {
         Outcome::Dead => tracing::warn!(outcome = "dead", source, id, kind, detail = received.detail, "refused"),
         outcome => tracing::info!(?outcome, source, id, kind, detail = received.detail, "received"),

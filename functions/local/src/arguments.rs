@@ -329,3 +329,70 @@ pub(crate) struct BenchOptions {
     #[arg(long)]
     pub json: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{ArgAction, CommandFactory};
+    use hostile::payloads;
+
+    use super::*;
+
+    /// What stands for the other arguments that a command needs.
+    fn harmless(id: &str) -> &'static str {
+        match id {
+            "workflow" => "daily",
+            "from" | "to" | "partition" => "2024-08-01",
+            "cycle" => "99",
+            "view" | "into" => "nothing",
+            "at" => "2025-08-01T12:00:00Z",
+            "query" => "select 1",
+            other => panic!("say here what a harmless {other} is"),
+        }
+    }
+
+    #[test]
+    fn every_argument_of_every_command_takes_every_payload() {
+        let payloads = payloads();
+        let (mut places, mut pairs, mut accepted) = (0, 0, 0);
+        for command in Arguments::command().get_subcommands() {
+            let arguments: Vec<_> = command
+                .get_arguments()
+                .filter(|argument| !matches!(argument.get_action(), ArgAction::SetTrue))
+                .collect();
+            for argument in &arguments {
+                places += 1;
+                for payload in &payloads {
+                    let mut line = vec!["bgp".to_owned(), command.get_name().to_owned()];
+                    for other in
+                        arguments.iter().filter(|other| other.is_required_set() && other.get_id() != argument.get_id())
+                    {
+                        line.extend(other.get_long().map(|long| format!("--{long}")));
+                        line.push(harmless(other.get_id().as_str()).to_owned());
+                    }
+                    match argument.get_long() {
+                        Some(long) => line.push(format!("--{long}={}", payload.text())),
+                        // Nothing behind this is an option.
+                        None => line.extend(["--".to_owned(), payload.text().to_owned()]),
+                    }
+                    pairs += 1;
+                    match Arguments::try_parse_from(&line) {
+                        // What is well-formed is for the functions to judge.
+                        Ok(_) => accepted += 1,
+                        Err(error) => {
+                            let shown = service::plain(&error.render().to_string());
+                            assert_eq!(error.exit_code(), 2, "{} {}: {shown}", command.get_name(), payload.shown());
+                            assert!(
+                                shown.len() > 20 && shown.len() < 5000,
+                                "{} {}",
+                                command.get_name(),
+                                payload.shown()
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        println!("{places} arguments, {} payloads, {pairs} pairs; {accepted} well-formed", payloads.len());
+        assert!(places > 15);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use serde_json::Value;
-use service::{Config, Platform, Server};
+use service::{Access, Config, Guard, Platform, Server};
 use utoipa_axum::router::OpenApiRouter;
 use workflows::{Host, HttpClient, Observer, Raised, Unobserved, Workflow};
 
@@ -28,6 +28,7 @@ pub(crate) struct Engine {
     daily: Workflow,
     rollback: Workflow,
     http: Arc<HttpClient>,
+    access: Access,
 }
 
 /// One execution of a workflow.
@@ -41,10 +42,11 @@ impl Engine {
     /// Opens the platform and serves every function on a free loopback port.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let platform = Platform::open(config).await?;
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform)).await?;
+        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform, config)?).await?;
         let daily = Workflow::parse("daily.yaml", DAILY)?;
         let rollback = Workflow::parse("rollback.yaml", ROLLBACK)?;
-        Ok(Self { platform, server, daily, rollback, http: Arc::new(HttpClient::new()?) })
+        let http = Arc::new(HttpClient::new()?.with_token(config.access.token().map(str::to_owned)));
+        Ok(Self { platform, server, daily, rollback, http, access: config.access.clone() })
     }
 
     /// Runs the daily workflow to its end.
@@ -83,14 +85,20 @@ impl Engine {
 
     /// Sends one request to a function, as a workflow would.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let url = format!("http://{}{path}", self.server.address);
-        answer(reqwest::Client::new().post(url).json(body).send().await?).await
+        answer(self.request(reqwest::Method::POST, path).json(body).send().await?).await
     }
 
     /// Asks a function.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        let url = format!("http://{}{path}", self.server.address);
-        answer(reqwest::Client::new().get(url).send().await?).await
+        answer(self.request(reqwest::Method::GET, path).send().await?).await
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = reqwest::Client::new().request(method, format!("http://{}{path}", self.server.address));
+        match self.access.token() {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// Lets running requests end.
@@ -109,7 +117,7 @@ async fn answer(response: reqwest::Response) -> Result<Value, Failure> {
 }
 
 /// The routes of all functions.
-pub(crate) fn router(platform: &Platform) -> Router {
+pub(crate) fn router(platform: &Platform, config: &Config) -> Result<Router, Failure> {
     let routes = OpenApiRouter::new()
         .merge(generate::routes(platform.clone()))
         .merge(extract::routes(platform.clone()))
@@ -117,7 +125,7 @@ pub(crate) fn router(platform: &Platform) -> Router {
         .merge(transform::routes(platform.clone()))
         .merge(audit::routes(platform.clone()))
         .merge(publish::routes(platform.clone()));
-    service::with_service_routes("BlueGreenPrint", routes)
+    Ok(service::with_service_routes("BlueGreenPrint", routes, Guard::new(&config.access)?))
 }
 
 fn new_run_id() -> String {

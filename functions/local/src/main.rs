@@ -20,7 +20,10 @@ use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -28,6 +31,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the arguments, or helps. What is wrong repeats an argument, which may be anything.
+fn misused(error: &clap::Error) -> ExitCode {
+    let said = error.render().to_string();
+    let shown = service::plain(&said);
+    if !error.use_stderr() || shown == said {
+        error.exit();
+    }
+    eprintln!("{shown}");
+    ExitCode::from(2)
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {

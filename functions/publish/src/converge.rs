@@ -97,7 +97,7 @@ impl Desired for FromRecord<'_> {
         let key = Publication::key(&live.slot.attempt);
         let publication = self.platform.store.get_json::<Publication>(&key).await.map_err(unreadable)?;
         match publication {
-            Some((publication, _)) => Ok(Some((live.slot, publication))),
+            Some((publication, _)) => publication.of(&live.slot).map(|publication| Some((live.slot, publication))),
             None => {
                 Err(warehouse::Error::internal(format!("{key} is missing from the store; restore it from a backup")))
             }

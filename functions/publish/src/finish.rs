@@ -5,7 +5,7 @@ use axum::extract::State as Extension;
 use events::{Fact, RunFailed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::{Body, Platform, Problem, detached};
+use service::{Body, Platform, Problem, detached, plain};
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
 use wap::{AttemptId, EndReason, PartitionKey, RunId};
@@ -67,7 +67,10 @@ pub(crate) async fn finish(
     detached(run(platform, request)).await.map(Json)
 }
 
-async fn run(platform: Platform, request: FinishRequest) -> Result<Closed, Problem> {
+async fn run(platform: Platform, mut request: FinishRequest) -> Result<Closed, Problem> {
+    // A run is closed whatever it says of itself.
+    request.reason = request.reason.map(|reason| plain(&reason));
+    request.partition = request.partition.map(|partition| plain(&partition));
     let mut cost = Statistics::default();
     if let Some(id) = &request.attempt {
         let steps = platform.state.attempt(id).await?.steps;

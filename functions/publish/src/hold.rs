@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Extension;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::{Body, Kind, Platform, Problem};
+use service::{Body, Kind, Platform, Problem, Reason};
 use utoipa::ToSchema;
 use wap::{Hold, PartitionKey};
 
@@ -15,7 +15,8 @@ pub(crate) struct HoldRequest {
     #[schema(value_type = String)]
     partition: PartitionKey,
     /// For people; shown wherever the hold is.
-    reason: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    reason: Option<Reason>,
 }
 
 /// What to take up again: a partition, or all that the rollback of a cycle keeps out.
@@ -49,7 +50,7 @@ pub(crate) async fn hold(
             format!("nothing was extracted for partition {}; `bgp status` lists the partitions", request.partition),
         ));
     }
-    let reason = request.reason.unwrap_or_else(|| "held by hand".to_owned());
+    let reason = request.reason.map_or_else(|| "held by hand".to_owned(), String::from);
     let hold = Hold { reason, since: Timestamp::now(), rolled_back: None };
     let record =
         platform.state.update_record(|record| Ok(record.hold(request.partition.clone(), hold.clone()))).await?;

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use pipeline::{Granularity, Pipeline};
 use service::{Platform, Problem, ProjectPlan};
-use wap::{Deployment, Digest, Identifier, Inputs, WorkSet, admit, plan};
-
-/// The format version of [`Inputs`].
-const INPUTS_VERSION: u32 = 1;
+use wap::{Deployment, Digest, INPUTS_VERSION, Identifier, Inputs, WorkSet, admit, plan};
 
 /// What a cycle would be built from, and what it would have to do.
 #[derive(Debug)]

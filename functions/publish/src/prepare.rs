@@ -51,7 +51,7 @@ pub(crate) async fn prepare(
 async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
     let attempt = platform.state.attempt(id).await?;
     let platform = &platform.for_step("prepare", Some(&attempt.slot));
-    let inputs = platform.state.inputs(id).await?;
+    let inputs = platform.state.inputs_of(id, &attempt.inputs).await?;
     let record = platform.state.record().await?;
     let mut pins = Vec::new();
     for table in platform.pipeline.tables.values() {

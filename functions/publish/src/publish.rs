@@ -89,6 +89,7 @@ async fn commit(platform: &Platform, id: &AttemptId) -> Result<Published, Proble
         let Some((publication, _)) = platform.store.get_json::<Publication>(&key).await? else {
             return Err(Problem::internal(format!("{key} is missing from the store; begin a new attempt")));
         };
+        let publication = publication.of(&attempt.slot)?;
         if stands(Guard::DryRun) {
             platform.warehouse.dry_run(&attempt.slot, &publication).await?;
         }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Extension;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
-use service::{Body, Kind, Platform, Problem, detached};
+use service::{Body, Kind, Platform, Problem, Reason, detached};
 use store::ObjectStoreExt;
 use utoipa::ToSchema;
 use wap::{Deployment, EndReason, Kept, PartitionKey, Receipt, Refused, RunId, Slot, Verdict};
@@ -27,7 +27,8 @@ pub(crate) struct RollbackRequest {
     /// The live cycle, as `status` shows it. If another one is live meanwhile, nothing is rolled back.
     cycle: u64,
     /// For people; shown wherever what was rolled back is held.
-    reason: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    reason: Option<Reason>,
 }
 
 /// What came of it.
@@ -68,8 +69,8 @@ async fn run(platform: &Platform, request: &RollbackRequest) -> Result<RollbackO
         let now = Timestamp::now();
         let (live, kept) = record.rollback_target(now).map_err(state::Error::from)?;
         check(platform, kept).await?;
-        let live_inputs = state.inputs(&live.slot.attempt).await?;
-        let kept_inputs = state.inputs(&kept.live.slot.attempt).await?;
+        let live_inputs = state.inputs_of(&live.slot.attempt, &live.inputs).await?;
+        let kept_inputs = state.inputs_of(&kept.live.slot.attempt, &kept.live.inputs).await?;
         let mut checked = record.clone();
         if let Some(building) = checked.building.take() {
             let detail = format!("cycle {} is rolled back by run {}", request.cycle, request.run);
@@ -80,7 +81,7 @@ async fn run(platform: &Platform, request: &RollbackRequest) -> Result<RollbackO
         let asked = wap::RollbackRequest {
             run: request.run.clone(),
             holder: state.holder().to_string(),
-            reason: request.reason.clone().unwrap_or_else(|| "no reason given".to_owned()),
+            reason: request.reason.clone().map_or_else(|| "no reason given".to_owned(), String::from),
             at: now,
             keep_until: now.checked_add(Span::new().hours(hours)).unwrap_or(Timestamp::MAX),
         };
@@ -152,6 +153,7 @@ async fn check(platform: &Platform, kept: &Kept) -> Result<(), Problem> {
     let Some((publication, _)) = platform.store.get_json::<Publication>(&key).await? else {
         return Err(refused("kept_gone", slot, &format!("can't be published, because {key} is missing")));
     };
+    let publication = publication.of(slot)?;
     if views(&publication)? != kept.live.views {
         return Err(refused("fingerprint", slot, &format!("can't be published, because {key} changed since")));
     }

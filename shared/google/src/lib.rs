@@ -1,8 +1,10 @@
-//! What every Google back end has in common: retries, endpoints and credentials.
+//! What every Google back end has in common: retries, endpoints, credentials, and who calls.
 
 #[cfg(feature = "google")]
 mod credentials;
 mod endpoints;
+#[cfg(feature = "google")]
+mod identity;
 #[cfg(feature = "google")]
 mod policies;
 mod retry;
@@ -10,6 +12,8 @@ mod retry;
 #[cfg(feature = "google")]
 pub use credentials::{CredentialError, Credentials};
 pub use endpoints::{Api, Endpoints};
+#[cfg(feature = "google")]
+pub use identity::{IdentityError, IdentityTokens};
 pub use retry::{Budget, Classify, Failure, retry, retry_after, retry_checked};
 
 /// What a back end needs to call Google, or an emulator. Cheap to clone.

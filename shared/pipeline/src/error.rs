@@ -1,7 +1,12 @@
 //! What can go wrong with a pipeline file or a partition, cut by what the caller can do about it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+
+/// The most mistakes that are listed, and the most characters that are shown of each.
+const MOST_SHOWN: usize = 100;
+const LONGEST_SHOWN: usize = 1000;
 
 /// Why a pipeline file, a name or a partition was refused.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +54,24 @@ impl fmt::Display for Problem {
             write!(formatter, ":{}", self.line)?;
         }
         if !self.key.is_empty() {
-            write!(formatter, ": {}", self.key)?;
+            write!(formatter, ": {}", shortened(&self.key))?;
         }
-        write!(formatter, ": {}", self.message)
+        write!(formatter, ": {}", shortened(&self.message))
     }
 }
 
 fn one_a_line(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    let mut lines: Vec<String> = problems.iter().take(MOST_SHOWN).map(Problem::to_string).collect();
+    if let Some(more @ 1..) = problems.len().checked_sub(MOST_SHOWN) {
+        lines.push(format!("... and {more} more mistakes"));
+    }
     lines.join("\n")
+}
+
+/// A message repeats what is in the file, which may be anything.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        None => text.into(),
+        Some((end, _)) => format!("{} ... ({} bytes more)", &text[..end], text.len() - end).into(),
+    }
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::{Access, Token};
+
 /// The pipeline file. Default: `pipeline.yaml`.
 pub const BGP_CONFIG: &str = "BGP_CONFIG";
 /// The folder of a local pipeline: `bucket/`, `warehouse/`, `source/`. Default: `.bgp`.
@@ -45,6 +47,14 @@ pub const BGP_CACHE: &str = "BGP_CACHE";
 pub const BGP_LEASE_SECONDS: &str = "BGP_LEASE_SECONDS";
 /// The address to listen on. Default: 127.0.0.1, or every address where Cloud Run says `K_SERVICE`.
 pub const BGP_LISTEN: &str = "BGP_LISTEN";
+/// A secret of at least 32 characters that every request has to bring, as `Authorization: Bearer ...`. Needed to listen beyond
+/// loopback outside Cloud Run.
+pub const BGP_TOKEN: &str = "BGP_TOKEN";
+/// The audience that identity tokens of Google have to be for, where this service checks them itself because Cloud Run lets
+/// everybody call it: its URL, as the push subscription has it.
+pub const BGP_AUDIENCE: &str = "BGP_AUDIENCE";
+/// The service accounts, by e-mail addresses and commas, that may call where this service checks identity tokens.
+pub const BGP_CALLERS: &str = "BGP_CALLERS";
 /// What to log, as a filter of `tracing`: `info`, `publish=debug,warn` ... Default: `info`.
 pub const BGP_LOG: &str = "BGP_LOG";
 /// The port to listen on, as Cloud Run gives it. Default: 8080.
@@ -71,6 +81,7 @@ pub struct Config {
     pub python: Option<PathBuf>,
     pub lease: Option<Duration>,
     pub listen: SocketAddr,
+    pub access: Access,
     pub log_filter: String,
 }
 
@@ -117,6 +128,19 @@ pub struct CloudConfig {
 pub enum ConfigError {
     #[error("{variable} is {value:?}; {expected}")]
     Malformed { variable: &'static str, value: String, expected: String },
+    // What is wrong with a secret is said without it.
+    #[error("{BGP_TOKEN} is no secret; {}", Token::EXPECTED)]
+    Secret,
+    #[error(
+        "{BGP_LISTEN} is {address}, where others can reach it; set {BGP_TOKEN} to {}, which every request then has to bring, or \
+         listen on 127.0.0.1",
+        Token::EXPECTED
+    )]
+    Unguarded { address: IpAddr },
+    #[error("{0} is set and {1} is not; identity tokens are checked for an audience and for who calls")]
+    HalfIdentity(&'static str, &'static str),
+    #[error("{BGP_TOKEN} and {BGP_AUDIENCE} are both set; a request can bring one of them, so unset the other")]
+    TwoIdentities,
     #[error("neither {BGP_CACHE} nor HOME is set; set {BGP_CACHE} to a folder for files that can be made again")]
     NoCache,
 }
@@ -158,6 +182,10 @@ impl Config {
             (None, Some(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             (None, None) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
+        let access = access(&get)?;
+        if matches!(access, Access::Open) && !address.is_loopback() && get(K_SERVICE).is_none() {
+            return Err(ConfigError::Unguarded { address });
+        }
         let lease = match get(BGP_LEASE_SECONDS) {
             None => None,
             Some(text) => match text.parse::<u64>() {
@@ -174,7 +202,11 @@ impl Config {
             cache,
             lease,
             listen: SocketAddr::new(address, port),
-            log_filter: get(BGP_LOG).cloned().unwrap_or_else(|| "info".to_owned()),
+            access,
+            log_filter: checked(&get, BGP_LOG, "a filter such as info, or publish=debug,warn", |text| {
+                tracing_subscriber::EnvFilter::try_new(text).is_ok()
+            })?
+            .unwrap_or_else(|| "info".to_owned()),
         })
     }
 }
@@ -193,8 +225,19 @@ impl Config {
 impl CloudConfig {
     fn from_variables<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Self, ConfigError> {
         let text = |name: &str| get(name).cloned();
-        let list = |name: &str| -> Vec<String> {
-            get(name).map(|text| text.split(',').map(|entry| entry.trim().to_owned()).collect()).unwrap_or_default()
+        let account = |name| checked(get, name, "the e-mail address of a service account", is_account);
+        let member = "IAM members such as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com";
+        let is_member = |text: &str| text.contains(':') && is_made_of(text, "@.-_+:/*");
+        let list = |name| -> Result<Vec<String>, ConfigError> {
+            let entries =
+                |text: &str| -> Vec<String> { text.split(',').map(|entry| entry.trim().to_owned()).collect() };
+            let text = checked(get, name, member, |text| entries(text).iter().all(|entry| is_member(entry)))?;
+            Ok(text.map(|text| entries(&text)).unwrap_or_default())
+        };
+        let endpoint = |name| {
+            checked(get, name, "an address such as http://127.0.0.1:9050", |text| {
+                (text.starts_with("http://") || text.starts_with("https://")) && is_made_of(text, ":/.-_[]")
+            })
         };
         let source_limit_mebibytes = match get(BGP_SOURCE_LIMIT_MIB) {
             None => 8192,
@@ -205,18 +248,26 @@ impl CloudConfig {
         };
         let credentials = [HOME, GOOGLE_APPLICATION_CREDENTIALS, CLOUDSDK_CONFIG];
         Ok(Self {
-            project: text(BGP_PROJECT),
-            location: text(BGP_LOCATION),
-            bucket: text(BGP_BUCKET),
-            topic: text(BGP_TOPIC),
-            impersonate: text(BGP_IMPERSONATE),
-            slot_owners: list(BGP_SLOT_OWNERS),
-            slot_readers: list(BGP_SLOT_READERS),
-            slot_writer: text(BGP_SLOT_WRITER),
-            live_reader: text(BGP_LIVE_READER),
-            bigquery_endpoint: text(BGP_BIGQUERY_ENDPOINT),
-            storage_endpoint: text(BGP_STORAGE_ENDPOINT),
-            pubsub_endpoint: text(BGP_PUBSUB_ENDPOINT),
+            project: checked(get, BGP_PROJECT, "the id of a project such as my-project-1", |text| {
+                is_made_of(text, "-.:")
+            })?,
+            location: checked(get, BGP_LOCATION, "a region such as northamerica-northeast1, or US", |text| {
+                is_made_of(text, "-")
+            })?,
+            bucket: checked(get, BGP_BUCKET, "the name of a bucket, without gs://", |text| {
+                text.len() >= 3 && !text.contains("..") && is_made_of(text, "-_.")
+            })?,
+            topic: checked(get, BGP_TOPIC, "the name of a topic, or projects/PROJECT/topics/NAME", |text| {
+                !text.contains("..") && is_made_of(text, "-_.~+%/:")
+            })?,
+            impersonate: account(BGP_IMPERSONATE)?,
+            slot_owners: list(BGP_SLOT_OWNERS)?,
+            slot_readers: list(BGP_SLOT_READERS)?,
+            slot_writer: checked(get, BGP_SLOT_WRITER, member, is_member)?,
+            live_reader: account(BGP_LIVE_READER)?,
+            bigquery_endpoint: endpoint(BGP_BIGQUERY_ENDPOINT)?,
+            storage_endpoint: endpoint(BGP_STORAGE_ENDPOINT)?,
+            pubsub_endpoint: endpoint(BGP_PUBSUB_ENDPOINT)?,
             source_limit_bytes: source_limit_mebibytes << 20,
             service: text(K_SERVICE),
             credentials: credentials.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
@@ -224,8 +275,51 @@ impl CloudConfig {
     }
 }
 
+fn access<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Access, ConfigError> {
+    match (get(BGP_TOKEN), get(BGP_AUDIENCE), get(BGP_CALLERS)) {
+        (None, None, None) => Ok(Access::Open),
+        (Some(token), None, None) => Ok(Access::Token(Token::new(token).ok_or(ConfigError::Secret)?)),
+        (Some(_), _, _) => Err(ConfigError::TwoIdentities),
+        (None, Some(audience), Some(callers)) => {
+            let callers: Vec<String> = callers.split(',').map(|caller| caller.trim().to_owned()).collect();
+            if let Some(wrong) = callers.iter().find(|caller| !is_account(caller)) {
+                return Err(malformed(BGP_CALLERS, wrong, "e-mail addresses of service accounts, by commas"));
+            }
+            let expected = "what the tokens are for: the URL of the service";
+            if audience.len() > 1000 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(malformed(BGP_AUDIENCE, audience, expected));
+            }
+            Ok(Access::Identity { audience: audience.clone(), callers })
+        }
+        (None, Some(_), None) => Err(ConfigError::HalfIdentity(BGP_AUDIENCE, BGP_CALLERS)),
+        (None, None, Some(_)) => Err(ConfigError::HalfIdentity(BGP_CALLERS, BGP_AUDIENCE)),
+    }
+}
+
+/// A variable whose value goes into addresses and statements: nothing but what such a name is made of.
+fn checked<'a>(
+    get: &impl Fn(&str) -> Option<&'a String>,
+    variable: &'static str,
+    expected: &str,
+    is_right: impl Fn(&str) -> bool,
+) -> Result<Option<String>, ConfigError> {
+    match get(variable) {
+        Some(value) if value.len() > 1000 || !is_right(value) => Err(malformed(variable, value, expected)),
+        value => Ok(value.cloned()),
+    }
+}
+
+fn is_made_of(text: &str, others: &str) -> bool {
+    text.chars().all(|character| character.is_ascii_alphanumeric() || others.contains(character))
+}
+
+/// `NAME@DOMAIN`, after a prefix such as `serviceAccount:` for a member.
+fn is_account(text: &str) -> bool {
+    text.split('@').count() == 2 && is_made_of(text, "@.-_+:")
+}
+
 fn malformed(variable: &'static str, value: &str, expected: &str) -> ConfigError {
-    ConfigError::Malformed { variable, value: value.to_owned(), expected: expected.to_owned() }
+    ConfigError::Malformed { variable, value: value.chars().take(80).collect(), expected: expected.to_owned() }
 }
 
 #[cfg(test)]
@@ -252,6 +346,39 @@ mod tests {
         for (name, value) in [(PORT, "many"), (BGP_TARGET, "oracle"), (BGP_LEASE_SECONDS, "0"), (BGP_LISTEN, "here")] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(value), "{message}");
+        }
+    }
+
+    #[test]
+    fn nobody_listens_beyond_loopback_without_a_secret() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        for address in ["0.0.0.0", "::", "192.168.0.7"] {
+            let message = config(&[(BGP_LISTEN, address)]).unwrap_err().to_string();
+            assert!(message.contains(BGP_TOKEN) && message.contains(address), "{message}");
+            assert!(config(&[(BGP_LISTEN, address), (BGP_TOKEN, secret)]).is_ok());
+        }
+        assert!(config(&[(BGP_LISTEN, "::1")]).is_ok());
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        assert!(!format!("{:?}", config(&[(BGP_TOKEN, secret)]).unwrap()).contains("0123"));
+        for wrong in ["0123456789abcdef", "0123456789abcdef 0123456789abcdef", "0123456789abcdef0123456789abcdeé"] {
+            let message = config(&[(BGP_TOKEN, wrong)]).unwrap_err().to_string();
+            assert!(message.contains(BGP_TOKEN) && !message.contains("0123"), "{message}");
+        }
+    }
+
+    #[test]
+    fn identity_tokens_are_checked_for_an_audience_and_for_who_calls() {
+        let (audience, callers) = ((BGP_AUDIENCE, "https://load.example"), (BGP_CALLERS, "a@b.example, c@d.example"));
+        let Access::Identity { callers: accounts, .. } = config(&[audience, callers]).unwrap().access else { panic!() };
+        assert_eq!(accounts, ["a@b.example", "c@d.example"]);
+        let token = (BGP_TOKEN, "0123456789abcdef0123456789abcdef");
+        for wrong in [&[audience][..], &[callers], &[audience, (BGP_CALLERS, "everybody")], &[audience, callers, token]]
+        {
+            assert!(config(wrong).unwrap_err().to_string().contains("BGP_"), "{wrong:?}");
         }
     }
 

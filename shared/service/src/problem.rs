@@ -12,6 +12,10 @@ use wap::Refused;
 /// What the caller can do about a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// The request does not say who sends it, or not so that it counts: 401.
+    Unauthenticated,
+    /// Whoever sends it may not: 403.
+    Forbidden,
     /// What was named is not there: 404.
     NotFound,
     /// Somebody else is at work, or was faster: 409.
@@ -70,6 +74,8 @@ impl Problem {
 
     fn status(&self) -> (StatusCode, &'static str) {
         match self.kind {
+            Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Kind::NotFound => (StatusCode::NOT_FOUND, "not found"),
             Kind::Conflict => (StatusCode::CONFLICT, "conflict"),
             Kind::Rejected => (StatusCode::UNPROCESSABLE_ENTITY, "rejected"),
@@ -103,16 +109,41 @@ impl fmt::Display for Problem {
 
 impl StdError for Problem {}
 
+/// The most bytes of anything that is said to people.
+const MAX_WORDS: usize = 4000;
+
+/// Text with parts that came from somewhere else, as it can be shown, logged and kept: of a bounded length, and without
+/// characters that a terminal would act upon.
+pub fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(MAX_WORDS));
+    for (position, character) in text.char_indices() {
+        if shown.len() >= MAX_WORDS {
+            shown.push_str(&format!(" ... ({} bytes more)", text.len() - position));
+            break;
+        }
+        if character.is_control() && character != '\n' {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, title) = self.status();
+        let detail = plain(&self.detail);
         match self.kind {
-            Kind::Internal | Kind::Unavailable => tracing::error!(code = self.code, "{}", self.detail),
-            _ => tracing::info!(code = self.code, "{}", self.detail),
+            Kind::Internal | Kind::Unavailable => tracing::error!(code = self.code, "{detail}"),
+            _ => tracing::info!(code = self.code, "{detail}"),
         }
-        let body = ProblemBody { title, status: status.as_u16(), detail: &self.detail, code: self.code };
+        let body = ProblemBody { title, status: status.as_u16(), detail: &detail, code: self.code };
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind == Kind::Unauthenticated {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -125,9 +156,11 @@ impl From<state::Error> for Problem {
             Error::Over { .. } => (Kind::Conflict, "attempt_over"),
             Error::Held { .. } => (Kind::Conflict, "held"),
             Error::Contended { .. } => (Kind::Unavailable, "contended"),
-            Error::Invalid { .. } | Error::Outcome(_) | Error::Missing { .. } | Error::UnknownVersion { .. } => {
-                (Kind::Internal, "state")
-            }
+            Error::Invalid { .. }
+            | Error::Outcome(_)
+            | Error::Missing { .. }
+            | Error::Swapped { .. }
+            | Error::UnknownVersion { .. } => (Kind::Internal, "state"),
             Error::Refused(refused) => refusal(refused),
             Error::Store(error) => store_kind(error),
         };
@@ -219,5 +252,20 @@ impl From<pipeline::Error> for Problem {
             Error::Rejected(_) | Error::InvalidFile(_) | Error::Unreadable { .. } => Kind::Rejected,
         };
         Self::from_error(kind, "pipeline", &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_bounded_and_harmless_to_a_terminal() {
+        assert_eq!(plain("two lines\nand an é"), "two lines\nand an é");
+        assert_eq!(plain("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        for long in ["🎲", "\0", "a"] {
+            let long = plain(&long.repeat(MAX_WORDS + 7));
+            assert!(long.ends_with("bytes more)") && long.len() < MAX_WORDS + 40, "{long}");
+        }
     }
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Config, Platform, Problem, start_logs};
+use crate::{Config, Guard, Platform, Problem, start_logs};
 
 /// Requests are names and dates; whatever is larger is none.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -22,8 +22,9 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Cloud Run kills ten seconds after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(9);
 
-/// Adds `/health` and `/openapi.json` to the routes of a function, and the bounds of every request.
-pub fn with_service_routes(title: &str, routes: OpenApiRouter) -> Router {
+/// Adds `/health` and `/openapi.json` to the routes of a function, and the bounds of every request. All but `/health` is
+/// behind `guard`.
+pub fn with_service_routes(title: &str, routes: OpenApiRouter, guard: Guard) -> Router {
     let (router, mut description) = routes.split_for_parts();
     title.clone_into(&mut description.info.title);
     env!("CARGO_PKG_VERSION").clone_into(&mut description.info.version);
@@ -32,7 +33,6 @@ pub fn with_service_routes(title: &str, routes: OpenApiRouter) -> Router {
     description.info.contact = None;
     description.info.license = None;
     router
-        .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
         .route("/openapi.json", get(async move || Json(description)))
         .fallback(async |uri: axum::http::Uri| {
             Problem::new(
@@ -49,6 +49,8 @@ pub fn with_service_routes(title: &str, routes: OpenApiRouter) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(guard, Guard::check))
+        .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
 }
 
 /// A running server.
@@ -92,7 +94,8 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
         start_logs(name, &config.log_filter);
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
         runtime.block_on(async {
-            let router = with_service_routes(name, routes(Platform::open(&config).await?));
+            let guard = Guard::new(&config.access)?;
+            let router = with_service_routes(name, routes(Platform::open(&config).await?), guard);
             let server = Server::start(config.listen, router)
                 .await
                 .map_err(|error| Problem::rejected(format!("can't listen on {}: {error}", config.listen)))?;

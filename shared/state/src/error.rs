@@ -26,6 +26,9 @@ pub enum Error {
         "{key} has format version {found}, this program knows {known}; use the program that wrote it, or a newer one"
     )]
     UnknownVersion { key: String, found: u32, known: u32 },
+    /// The document is one that belongs elsewhere.
+    #[error("{key} is not what belongs there: {found}; put the right object back, the store may keep earlier versions")]
+    Swapped { key: String, found: String },
     #[error("the state could not be read or written")]
     Store(#[from] store::Error),
     #[error("the outcome of a step is not what this program records")]

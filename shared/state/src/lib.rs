@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use store::{ObjectStore, ObjectStoreExt, Precondition};
 use wap::guard::{Guard, stands};
 use wap::{
-    Attempt, AttemptId, Deployment, Digest, EndReason, Identifier, Inputs, LAKE_VERSION, LedgerEntry, Manifest,
-    PartitionKey, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
+    Attempt, AttemptId, Deployment, Digest, EndReason, INPUTS_VERSION, Identifier, Inputs, LAKE_VERSION, LedgerEntry,
+    Manifest, PartitionKey, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
 };
 
 pub use error::Error;
@@ -128,6 +128,7 @@ impl State {
             None => Err(Error::NoAttempt { id: id.clone() }),
             Some((attempt, generation)) => {
                 check_version(&key, attempt.version, wap::ATTEMPT_VERSION)?;
+                check_place(&key, &Attempt::key(attempt.id()))?;
                 Ok((attempt, Precondition::Generation(generation)))
             }
         }
@@ -191,13 +192,26 @@ impl State {
     pub async fn inputs(&self, id: &AttemptId) -> Result<Inputs, Error> {
         let key = Attempt::inputs_key(id);
         let found: Option<(Inputs, _)> = self.store.get_json(&key).await?;
-        found.map(|(inputs, _)| inputs).ok_or(Error::Missing { key })
+        let Some((inputs, _)) = found else { return Err(Error::Missing { key }) };
+        check_version(&key, inputs.version, INPUTS_VERSION)?;
+        Ok(inputs)
+    }
+
+    /// What an attempt's slot is built from, if it is still what it was planned with.
+    pub async fn inputs_of(&self, id: &AttemptId, digest: &Digest) -> Result<Inputs, Error> {
+        let inputs = self.inputs(id).await?;
+        let found = Digest::of_json(&inputs)?;
+        if found == *digest {
+            return Ok(inputs);
+        }
+        let found = format!("its digest is {found} and should be {digest}");
+        Err(Error::Swapped { key: Attempt::inputs_key(id), found })
     }
 
     /// What the live slot was built from; nothing before the first publish.
     pub async fn live_inputs(&self, record: &Deployment) -> Result<Option<Inputs>, Error> {
         match &record.live {
-            Some(live) => self.inputs(&live.slot.attempt).await.map(Some),
+            Some(live) => self.inputs_of(&live.slot.attempt, &live.inputs).await.map(Some),
             None => Ok(None),
         }
     }
@@ -207,7 +221,7 @@ impl State {
         let mut entries = Vec::new();
         for object in self.store.list("ledger/").await? {
             if let Some((entry, _)) = self.store.get_json::<LedgerEntry>(&object.key).await? {
-                check_version(&object.key, entry.version, LAKE_VERSION)?;
+                check_entry(&object.key, &entry)?;
                 entries.push(entry);
             }
         }
@@ -216,8 +230,12 @@ impl State {
 
     /// One ledger entry, if there is one.
     pub async fn ledger_entry(&self, table: &Identifier, partition: &PartitionKey) -> Result<LedgerEntry, Error> {
-        let found = self.store.get_json::<LedgerEntry>(&LedgerEntry::key(table, partition)).await?;
-        Ok(found.map_or_else(|| LedgerEntry::new(table.clone(), partition.clone()), |(entry, _)| entry))
+        let key = LedgerEntry::key(table, partition);
+        let Some((entry, _)) = self.store.get_json::<LedgerEntry>(&key).await? else {
+            return Ok(LedgerEntry::new(table.clone(), partition.clone()));
+        };
+        check_entry(&key, &entry)?;
+        Ok(entry)
     }
 
     /// Changes a ledger entry. A change that changes nothing writes nothing.
@@ -231,7 +249,10 @@ impl State {
         for _ in 0..COMPARE_AND_SET_TRIES {
             let (entry, precondition) = match self.store.get_json::<LedgerEntry>(&key).await? {
                 None => (LedgerEntry::new(table.clone(), partition.clone()), Precondition::Absent),
-                Some((entry, generation)) => (entry, Precondition::Generation(generation)),
+                Some((entry, generation)) => {
+                    check_entry(&key, &entry)?;
+                    (entry, Precondition::Generation(generation))
+                }
             };
             let mut next = entry.clone();
             change(&mut next);
@@ -256,7 +277,10 @@ impl State {
     ) -> Result<Manifest, Error> {
         let key = Manifest::key(table, partition, digest);
         let found: Option<(Manifest, _)> = self.store.get_json(&key).await?;
-        found.map(|(manifest, _)| manifest).ok_or(Error::Missing { key })
+        let Some((manifest, _)) = found else { return Err(Error::Missing { key }) };
+        check_version(&key, manifest.version, LAKE_VERSION)?;
+        check_place(&key, &Manifest::key(&manifest.table, &manifest.partition, &manifest.digest))?;
+        Ok(manifest)
     }
 
     /// Whether a manifest of this identity is in the lake.
@@ -296,6 +320,7 @@ impl State {
     async fn receipt_at(&self, key: &str) -> Result<Option<Receipt>, Error> {
         let Some((receipt, _)) = self.store.get_json::<Receipt>(key).await? else { return Ok(None) };
         check_read(key, receipt.version, RECEIPT_VERSION)?;
+        check_place(key, &Receipt::key(receipt.cycle))?;
         Ok(Some(receipt))
     }
 
@@ -324,6 +349,20 @@ impl State {
 /// A precondition that is a guard.
 fn kept(guard: Guard, precondition: Precondition) -> Precondition {
     if stands(guard) { precondition } else { Precondition::None }
+}
+
+fn check_entry(key: &str, entry: &LedgerEntry) -> Result<(), Error> {
+    check_version(key, entry.version, LAKE_VERSION)?;
+    check_place(key, &LedgerEntry::key(&entry.table, &entry.partition))
+}
+
+/// Refuses a document that says of itself that it belongs elsewhere.
+fn check_place(key: &str, belongs: &str) -> Result<(), Error> {
+    if key == belongs {
+        Ok(())
+    } else {
+        Err(Error::Swapped { key: key.to_owned(), found: format!("it says of itself that it is {belongs}") })
+    }
 }
 
 /// Refuses a document of a format that this program can't read: it reads older ones too.

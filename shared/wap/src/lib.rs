@@ -28,4 +28,4 @@ pub use rollback::{Rollback, RollbackRequest, RolledBack};
 pub use slot::{Color, Slot};
 pub use statistics::Statistics;
 pub use verdict::{AuditPassed, RuleOutcome, RuleStatus, TableAudit, Verdict, list_partitions};
-pub use work::{Change, InputMap, Inputs, Model, Parent, WorkSet, admit, changes, plan};
+pub use work::{Change, INPUTS_VERSION, InputMap, Inputs, Model, Parent, WorkSet, admit, changes, plan};

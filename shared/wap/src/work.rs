@@ -9,6 +9,9 @@ use crate::guard::{self, Guard};
 use crate::record::Hold;
 use crate::{Digest, Identifier, LedgerEntry, PartitionKey};
 
+/// The format version of [`Inputs`].
+pub const INPUTS_VERSION: u32 = 1;
+
 /// The content of every partition of every table: what a slot is built from.
 pub type InputMap = BTreeMap<Identifier, BTreeMap<PartitionKey, Digest>>;
 

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wap::{AttemptId, Identifier, Manifest, PartitionKey, Slot};
 
+use crate::Error;
+
 /// Where a query reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -47,6 +49,20 @@ impl Publication {
     /// Where the publication of an attempt is stored.
     pub fn key(attempt: &AttemptId) -> String {
         format!("publications/{attempt}.json")
+    }
+
+    /// Itself, if it is what was stored for this slot, and else what is wrong.
+    pub fn of(self, slot: &Slot) -> Result<Self, Error> {
+        let row = &self.deployment;
+        if row.attempt == slot.attempt && row.cycle == slot.cycle {
+            return Ok(self);
+        }
+        let key = Self::key(&slot.attempt);
+        Err(Error::internal(format!(
+            "{key} is not what belongs there: it is that of attempt {} for cycle {}; begin a new attempt, or put the right \
+             object back",
+            row.attempt, row.cycle
+        )))
     }
 }
 

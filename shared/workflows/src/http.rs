@@ -70,10 +70,17 @@ pub trait Http: Send + Sync {
 
 /// Sends requests over the network, with one pool of kept connections for all clones.
 ///
-/// It sends no tokens: functions on loopback have no callers to tell apart.
-#[derive(Debug, Clone)]
+/// It has no identity. Where a call asks for one (`auth: {type: OIDC}`) it sends the token that it was given, if any.
+#[derive(Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    token: Option<String>,
+}
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("HttpClient").field("has_token", &self.token.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl HttpClient {
@@ -88,7 +95,13 @@ impl HttpClient {
             .tcp_nodelay(true)
             .build()
             .map_err(|source| Error::Internal { source })?;
-        Ok(Self { client })
+        Ok(Self { client, token: None })
+    }
+
+    /// The same client, which sends `token` as `Authorization: Bearer` where a call says `auth: {type: OIDC}`.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 }
 
@@ -100,6 +113,10 @@ impl Http for HttpClient {
         let mut builder = self.client.request(method, &request.url).timeout(request.timeout);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
+        }
+        let asks_for_identity = request.auth.is_some_and(|auth| auth.kind == "OIDC");
+        if let Some(token) = self.token.as_ref().filter(|_| asks_for_identity) {
+            builder = builder.bearer_auth(token);
         }
         if let Some(body) = request.body {
             builder = builder.body(body);

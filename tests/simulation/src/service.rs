@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::service::{Parts, Platform, with_service_routes};
+use ::service::{Guard, Parts, Platform, with_service_routes};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -84,7 +84,7 @@ impl Service {
             .merge(transform::routes(platform.clone()))
             .merge(audit::routes(platform.clone()))
             .merge(publish::routes(platform));
-        let instance = Instance { process, router: with_service_routes("simulated", routes) };
+        let instance = Instance { process, router: with_service_routes("simulated", routes, Guard::default()) };
         current.1 = Some(instance.clone());
         instance
     }

@@ -14,6 +14,7 @@ use sides::Sides;
 
 /// What to compare.
 #[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiffRequest {
     /// What the live slot is compared with: `kept`, an attempt, or a cycle. By default the attempt that waits to be

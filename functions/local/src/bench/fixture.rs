@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use jiff::Timestamp;
-use service::{Config, Platform, Server};
+use service::{Access, Config, Platform, Server};
 use state::State;
-use wap::{ATTEMPT_VERSION, Attempt, AttemptId, Building, Digest, Identifier, Inputs, RunId, Verdict, WorkSet};
+use wap::{
+    ATTEMPT_VERSION, Attempt, AttemptId, Building, Digest, INPUTS_VERSION, Identifier, Inputs, RunId, Verdict, WorkSet,
+};
 
 use crate::engine::router;
 use crate::failure::Failure;
@@ -22,9 +24,9 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new(config: &Config) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let config = Config { home: folder.path().join("home"), ..config.clone() };
+        let config = Config { home: folder.path().join("home"), access: Access::Open, ..config.clone() };
         let platform = Platform::open(&config).await?;
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform)).await?;
+        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform, &config)?).await?;
         Ok(Self { platform, server, _folder: folder })
     }
 
@@ -37,19 +39,20 @@ impl Fixture {
 pub(crate) async fn begin_attempt(platform: &Platform, views: &[Identifier]) -> Result<AttemptId, Failure> {
     let record = platform.state.record().await?;
     let slot = record.next_slot(State::new_attempt_id()?);
+    let inputs = Inputs { version: INPUTS_VERSION, ..Inputs::default() };
     let attempt = Attempt {
         version: ATTEMPT_VERSION,
         slot: slot.clone(),
         run: RunId::new("bench")?,
         begun_at: Timestamp::now(),
-        inputs: Digest::of("bench"),
+        inputs: Digest::of_json(&inputs).map_err(|error| Failure::new(error.to_string()))?,
         project: Digest::of("bench"),
         work: WorkSet::default(),
         steps: BTreeMap::new(),
         verdict: None,
         ended: None,
     };
-    platform.state.create_attempt(&attempt, &Inputs { version: 1, ..Inputs::default() }).await?;
+    platform.state.create_attempt(&attempt, &inputs).await?;
     let building = Building { slot: slot.clone(), run: attempt.run.clone(), since: attempt.begun_at };
     platform.state.update_record(|record| record.clone().begin(&record, building.clone())).await?;
     if !views.is_empty() {

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 pub(crate) async fn up(config: &Config, options: &UpOptions) -> Result<(), Failure> {
     let platform = Platform::open(config).await?;
     let address = SocketAddr::new(config.listen.ip(), options.port.unwrap_or(config.listen.port()));
-    let server = Server::start(address, router(&platform)).await.map_err(|error| {
+    let server = Server::start(address, router(&platform, config)?).await.map_err(|error| {
         Failure::new(format!("can't listen on {address}: {error}; choose another: bgp up --port P"))
     })?;
     eprintln!("every function is at http://{}; /openapi.json describes them", server.address);

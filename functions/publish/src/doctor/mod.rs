@@ -28,6 +28,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// How thoroughly to look.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DoctorRequest {
     /// Read every object of the lake, not only some.

@@ -1,0 +1,64 @@
+//! Every variable of the environment, given what nobody should set.
+
+use std::collections::BTreeMap;
+
+use hostile::payloads;
+use service::Config;
+
+/// The file that knows every variable; a new one is tested by itself.
+const SOURCE: &str = include_str!("../../../shared/service/src/config.rs");
+
+/// Variables that say where files are, or are Google's, take any text.
+const FREE: [&str; 8] = [
+    "BGP_CONFIG",
+    "BGP_HOME",
+    "BGP_CACHE",
+    "BGP_PYTHON",
+    "K_SERVICE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "CLOUDSDK_CONFIG",
+    "BGP_TOKEN",
+];
+
+fn variables() -> Vec<&'static str> {
+    let names = SOURCE.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    names.collect()
+}
+
+#[test]
+fn every_variable_takes_every_payload() {
+    let mut pairs = 0;
+    let mut accepted = BTreeMap::<&str, usize>::new();
+    for variable in variables() {
+        for payload in payloads() {
+            let mut environment = BTreeMap::from([
+                ("HOME".to_owned(), "/somebody".to_owned()),
+                (variable.to_owned(), payload.text().to_owned()),
+            ]);
+            // Each of these needs the other.
+            match variable {
+                "BGP_AUDIENCE" => environment.insert("BGP_CALLERS".to_owned(), "a@b.example".to_owned()),
+                "BGP_CALLERS" => environment.insert("BGP_AUDIENCE".to_owned(), "https://load.example".to_owned()),
+                _ => None,
+            };
+            pairs += 1;
+            match Config::from_variables(&environment) {
+                Ok(_) => *accepted.entry(variable).or_default() += 1,
+                Err(error) => {
+                    let said = error.to_string();
+                    assert!(said.contains(variable), "{variable} {}: {said}", payload.shown());
+                    assert!(said.len() < 700, "{variable} {}: {} bytes", payload.shown(), said.len());
+                    assert!(
+                        variable != "BGP_TOKEN" || payload.text().len() < 8 || !said.contains(payload.text()),
+                        "{said}"
+                    );
+                }
+            }
+        }
+    }
+    println!("{} variables, {pairs} pairs; accepted: {accepted:?}", variables().len());
+    for (variable, count) in accepted {
+        // Names, numbers and short words are right for some; the rest is refused.
+        assert!(FREE.contains(&variable) || count < payloads().len() / 3, "{variable} takes {count} payloads");
+    }
+}
