@@ -1,7 +1,5 @@
 //! Bad input gets an honest answer that says what to do, and changes nothing.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 

@@ -22,11 +22,10 @@ fn harmless(field: &str) -> Value {
         "run" => json!("hostile"),
         "attempt" => json!("aaaaaaaaaa"),
         "cycle" => json!(99),
-        "view" | "views" => json!("nothing"),
+        "view" | "views" | "layer" => json!("nothing"),
         "against" => json!("99"),
         "at" => json!("2025-08-01T12:00:00Z"),
         "into" => json!("elsewhere"),
-        "layer" => json!("nothing"),
         "corrupt" => json!("negative_price"),
         // Of a run that nobody knows; only how it ended is kept.
         "outcome" => json!("stopped"),
@@ -111,10 +110,8 @@ fn may_be_accepted(field: &Field, payload: &Payload) -> bool {
     let is_boolean = matches!(payload.text(), "true" | "false");
     match (field.path.as_str(), field.name.as_str()) {
         // Any name of a run may ask what there is to do.
-        ("/begin", "run") => payload.is_text() && payload.text().len() <= 128,
-        ("/finish", "run") => payload.is_text() && payload.text().len() <= 128,
-        ("/finish", "reason" | "partition") => payload.is_text() || is_null,
-        ("/finish", "attempt") => payload.is_text() || is_null,
+        ("/begin" | "/finish", "run") => payload.is_text() && payload.text().len() <= 128,
+        ("/finish", "reason" | "partition" | "attempt") => payload.is_text() || is_null,
         ("/plan", "tables") => is_null || payload.json == "[]",
         ("/cleanup", "dry_run") | ("/doctor", "deep") => is_null || is_boolean,
         _ => is_null && field.path == "/plan",

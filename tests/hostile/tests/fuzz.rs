@@ -2,6 +2,8 @@
 //!
 //! `BGP_TEST_FULL=1 cargo test -p hostile --test fuzz` does a hundred times as much.
 
+#![expect(clippy::expect_used, reason = "tests")]
+
 use std::sync::LazyLock;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ::service::{CloudConfig, Config, Parts, Platform, Target};
+use ::service::{Access, CloudConfig, Config, Parts, Platform, Target};
 use async_trait::async_trait;
 use dbt::{
     Dbt, Engine, Error, JobCost, NodeResult, NodeStatus, Place as Slot, Project, RunReport, RunRequest, Settings,
@@ -187,6 +187,7 @@ impl Home {
             lease: Some(LEASE),
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             log_filter: "off".to_owned(),
+            access: Access::Open,
         };
         let parts = Parts::open(&config).await.map_err(|problem| problem.detail).unwrap();
         let mut settings = Settings::new(root, "python", root, dbt::Target::Duckdb);
