@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ::service::{CloudConfig, Config, Parts, Platform, Target};
+use ::service::{Access, CloudConfig, Config, Parts, Platform, Target};
 use async_trait::async_trait;
 use dbt::{
     Dbt, Engine, Error, NodeResult, NodeStatus, Place as Slot, Project, RunReport, RunRequest, Settings, TestReport,
@@ -170,6 +170,7 @@ impl Home {
             python: PathBuf::from("python"),
             lease: Some(LEASE),
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            access: Access::Open,
             log_filter: "off".to_owned(),
         };
         let parts = Parts::open(&config).await.map_err(|problem| problem.detail).unwrap();
