@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use end_to_end::Sandbox;
+use end_to_end::{Sandbox, is_full};
 
 /// What happens to a file. `other` is a sound one of the same kind.
 type Damage = (&'static str, fn(content: Vec<u8>, other: &[u8]) -> Vec<u8>);
@@ -85,15 +85,20 @@ fn a_damaged_document_is_named_and_never_half_used() {
     let live = record["live"]["slot"]["attempt"].as_str().unwrap().to_owned();
     let mut cases = 0;
     let mut wrong = Vec::new();
-    for (folder, part) in [
+    let kinds = [
         ("state", "deployment.json"),
         ("inputs", live.as_str()),
         ("ledger", "ledger/customers/2025-08-02"),
         ("manifests", "manifests/customers/2025-08-02"),
-    ] {
+    ];
+    for (kind, (folder, part)) in kinds.into_iter().enumerate() {
         let (target, other) = pair(&bucket, folder, part);
         let other = if folder == "state" { pair(&bucket, "ledger", "customers").0 } else { other };
-        for (name, damage) in DOCUMENT_DAMAGE {
+        for (number, (name, damage)) in DOCUMENT_DAMAGE.into_iter().enumerate() {
+            // In the short form, each damage happens to every other kind.
+            if (kind + number) % 2 != 0 && !is_full() {
+                continue;
+            }
             // There is one set of inputs; what it says is changed instead.
             let other = match folder {
                 "inputs" => {

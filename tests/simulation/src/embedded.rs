@@ -186,6 +186,7 @@ impl Home {
             python: None,
             lease: Some(LEASE),
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            access: Access::Open,
             log_filter: "off".to_owned(),
             access: Access::Open,
         };
