@@ -188,7 +188,6 @@ impl Home {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             access: Access::Open,
             log_filter: "off".to_owned(),
-            access: Access::Open,
         };
         let parts = Parts::open(&config).await.map_err(|problem| problem.detail).unwrap();
         let mut settings = Settings::new(root, "python", root, dbt::Target::Duckdb);
