@@ -9,6 +9,7 @@
 )]
 
 mod cloud;
+mod readers;
 pub mod shop;
 mod up;
 
@@ -22,7 +23,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub use cloud::{Cloud, Emulators};
-pub use up::Up;
+pub use readers::Readers;
+pub use up::{CROWD, Up};
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {

@@ -1,8 +1,8 @@
 //! Processes that are killed, stopped, and run at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use end_to_end::{Random, Sandbox, building, is_full};
+use end_to_end::{Random, Readers, Sandbox, building, is_full};
 
 #[test]
 fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
@@ -30,6 +30,58 @@ fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
     }
     sandbox.run(&backfill).ok();
     assert_eq!(sandbox.digest(), expected);
+}
+
+#[test]
+fn a_backfill_stopped_at_random_moments_and_taken_over_changes_nothing_when_it_goes_on() {
+    let (moments, last) = if is_full() { (50, "2025-08-03") } else { (4, "2025-08-02") };
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", last];
+    let undisturbed = Sandbox::retail();
+    let started = Instant::now();
+    undisturbed.run(&backfill).ok();
+    let takes = usize::try_from(started.elapsed().as_millis()).unwrap();
+    let (expected, cycles) = (undisturbed.digest(), undisturbed.cycle());
+
+    let mut random = Random::new();
+    let mut taken_over = 0;
+    while taken_over < moments {
+        let sandbox = Sandbox::retail();
+        let readers = Readers::start(&sandbox, 2);
+        let mut sleeper = sandbox.start(&backfill);
+        let moment = random.below(takes);
+        std::thread::sleep(Duration::from_millis(moment as u64));
+        if sleeper.has_ended() {
+            sleeper.wait().ok();
+        } else {
+            sleeper.pause();
+            let mut other = sandbox.start(&backfill);
+            let patience = Instant::now() + Duration::from_mins(1);
+            while !other.has_ended() && Instant::now() < patience {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            // Who sleeps with a lock of the machine in hand, such as that on the source's file, lets nobody by.
+            if other.has_ended() {
+                other.wait().ok();
+                assert_eq!(
+                    (sandbox.digest(), sandbox.cycle()),
+                    (expected.clone(), cycles),
+                    "stopped after {moment} ms"
+                );
+                taken_over += 1;
+                sleeper.resume();
+            } else {
+                println!("stopped after {moment} ms, it held a lock");
+                sleeper.resume();
+                other.wait().ok();
+            }
+            // It finds its attempt over and, beginning again, everything published.
+            sleeper.wait().ok();
+        }
+        assert_eq!((sandbox.digest(), sandbox.cycle()), (expected.clone(), cycles), "stopped after {moment} ms");
+        for seen in readers.stop() {
+            assert_eq!(seen["cycles"].as_array().unwrap().last().unwrap(), cycles, "{seen}");
+        }
+    }
 }
 
 #[test]
