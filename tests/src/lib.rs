@@ -306,6 +306,19 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Makes every file below a folder older, while nobody works with it.
+pub fn make_older(folder: &Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            make_older(&path, by);
+        } else {
+            let file = std::fs::File::open(&path).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - by).unwrap();
+        }
+    }
+}
+
 /// Pseudo-random numbers from a seed that a failing test prints.
 #[derive(Debug)]
 pub struct Random(u64);

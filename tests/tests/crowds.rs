@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use end_to_end::shop::{ORDERS, change_orders, write_shop};
-use end_to_end::{CROWD, Sandbox, Up, building, record};
+use end_to_end::{CROWD, Sandbox, Up, building, make_older, record};
 use serde_json::{Value, json};
 
 const DAYS: [&str; 2] = ["2025-01-01", "2025-01-02"];
@@ -249,10 +249,7 @@ fn a_crowd_that_mends_and_cleans_up_does_it_once() {
     assert!(reports.iter().all(|(status, report)| *status == 200 && report["healthy"] == true), "{reports:#?}");
     assert_eq!(fs::read_link(&published).unwrap(), live);
 
-    for path in files(&sandbox.home().join("bucket")) {
-        let file = File::open(&path).unwrap();
-        file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_hours(48)).unwrap();
-    }
+    make_older(&sandbox.home().join("bucket"), Duration::from_hours(48));
     let would = up.crowd("/cleanup", &json!({"dry_run": true}));
     let names = |report: &Value, outcome: &str| -> BTreeSet<String> {
         let items = report["items"].as_array().unwrap().iter().filter(|item| item["outcome"] == outcome);
