@@ -9,6 +9,7 @@
 )]
 
 mod cloud;
+mod readers;
 pub mod shop;
 mod up;
 
@@ -22,7 +23,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub use cloud::{Cloud, Emulators};
-pub use up::Up;
+pub use readers::Readers;
+pub use up::{CROWD, Up};
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
@@ -320,6 +322,19 @@ pub fn copy_folder(from: &Path, to: &Path) {
             copy_folder(&entry.path(), &target);
         } else {
             std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Makes every file below a folder older, while nobody works with it.
+pub fn make_older(folder: &Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            make_older(&path, by);
+        } else {
+            let file = std::fs::File::open(&path).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - by).unwrap();
         }
     }
 }

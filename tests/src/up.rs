@@ -3,8 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
+
+use serde_json::Value;
 
 use crate::{Sandbox, program};
+
+/// How many requests a crowd is.
+pub const CROWD: usize = 32;
 
 /// `bgp up` on a port of its own.
 #[derive(Debug)]
@@ -50,6 +56,33 @@ impl Up {
         let content_type =
             head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default().to_owned();
         (status, content_type, body.to_owned())
+    }
+
+    /// Posts JSON and returns status and answer.
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, _, answer) = self.send("POST", path, "application/json", &body.to_string());
+        (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{path}: {error} in {answer:?}")))
+    }
+
+    /// Posts every request at the same time, and returns their answers in the same order.
+    pub fn at_once(&self, requests: &[(&str, Value)]) -> Vec<(u16, Value)> {
+        let barrier = Barrier::new(requests.len());
+        let post = |path: &str, body: &Value| {
+            barrier.wait();
+            self.post(path, body)
+        };
+        std::thread::scope(|scope| {
+            let sent: Vec<_> = requests.iter().map(|(path, body)| scope.spawn(|| post(path, body))).collect();
+            sent.into_iter().map(|sent| sent.join().unwrap()).collect()
+        })
+    }
+
+    /// Posts one request 32 times at once. Each must succeed with the same answer, which is returned.
+    #[track_caller]
+    pub fn crowd(&self, path: &str, body: &Value) -> Value {
+        let answers = self.at_once(&vec![(path, body.clone()); CROWD]);
+        assert!(answers.iter().all(|answer| answer.0 == 200 && answer.1 == answers[0].1), "{path}: {answers:#?}");
+        answers[0].1.clone()
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use end_to_end::shop::{ORDERS, change_orders, write_shop};
-use end_to_end::{Sandbox, record};
+use end_to_end::{Sandbox, make_older, record};
 use serde_json::{Value, json};
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -23,11 +23,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Makes everything in the bucket two days older.
 fn age(folder: &Path) {
-    for path in files(folder) {
-        let file = File::open(&path).unwrap();
-        let time = file.metadata().unwrap().modified().unwrap();
-        file.set_modified(time - Duration::from_hours(48)).unwrap();
-    }
+    make_older(folder, Duration::from_hours(48));
 }
 
 fn items(report: &Value) -> Vec<(&str, &str, &str)> {

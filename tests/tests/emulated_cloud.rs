@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use duckdb::Connection;
 use end_to_end::{Cloud, Emulators, Random, Sandbox, copy_folder, is_full, replaced, repository};
@@ -236,5 +237,46 @@ fn faults_change_nothing() {
         assert_eq!(emulators.digest(&sandbox), expected.digest(), "seed {seed}");
         let twice: Vec<_> = effects(&emulators).into_iter().filter(|(_, times)| *times > 1).collect();
         assert!(twice.is_empty(), "seed {seed}: {twice:?}");
+    }
+}
+
+/// Only in full: a day takes the emulators long.
+#[test]
+fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
+    if !is_full() {
+        return;
+    }
+    let Some(cloud) = Cloud::find("kills in the emulated cloud") else { return };
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", "2025-08-03"];
+    let expected = Sandbox::retail();
+    expected.run(&backfill).ok();
+    let mut random = Random::new();
+    let mut takes = None;
+    let mut killed = 0;
+    while killed < 20 {
+        let sandbox = Sandbox::retail();
+        let emulators = cloud.emulators(&sandbox);
+        emulators.run(&sandbox, &FIRST_DAY).ok();
+        let reader = Reader::start(&cloud, &emulators);
+        // The first time it is left alone, which tells how long it takes.
+        if let Some(takes) = takes {
+            while killed < 20 {
+                let mut running = emulators.command(&sandbox, &backfill);
+                let mut running = running.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                std::thread::sleep(Duration::from_millis(random.below(takes) as u64));
+                if let Some(status) = running.try_wait().unwrap() {
+                    assert!(status.success(), "{status}");
+                    break;
+                }
+                running.kill().unwrap();
+                running.wait().unwrap();
+                killed += 1;
+            }
+        }
+        let started = Instant::now();
+        emulators.run(&sandbox, &backfill).ok();
+        takes.get_or_insert(usize::try_from(started.elapsed().as_millis()).unwrap());
+        reader.stop();
+        assert_eq!(emulators.digest(&sandbox), expected.digest(), "after {killed} kills");
     }
 }

@@ -1,8 +1,10 @@
 //! Processes that are killed, stopped, and run at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use end_to_end::{Random, Sandbox, building, is_full};
+use end_to_end::shop::{ORDERS, change_orders, write_shop};
+use end_to_end::{Random, Readers, Sandbox, building, is_full, make_older};
+use serde_json::json;
 
 #[test]
 fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
@@ -30,6 +32,58 @@ fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
     }
     sandbox.run(&backfill).ok();
     assert_eq!(sandbox.digest(), expected);
+}
+
+#[test]
+fn a_backfill_stopped_at_random_moments_and_taken_over_changes_nothing_when_it_goes_on() {
+    let (moments, last) = if is_full() { (50, "2025-08-03") } else { (4, "2025-08-02") };
+    let backfill = ["backfill", "--from", "2025-08-01", "--to", last];
+    let undisturbed = Sandbox::retail();
+    let started = Instant::now();
+    undisturbed.run(&backfill).ok();
+    let takes = usize::try_from(started.elapsed().as_millis()).unwrap();
+    let (expected, cycles) = (undisturbed.digest(), undisturbed.cycle());
+
+    let mut random = Random::new();
+    let mut taken_over = 0;
+    while taken_over < moments {
+        let sandbox = Sandbox::retail();
+        let readers = Readers::start(&sandbox, 2);
+        let mut sleeper = sandbox.start(&backfill);
+        let moment = random.below(takes);
+        std::thread::sleep(Duration::from_millis(moment as u64));
+        if sleeper.has_ended() {
+            sleeper.wait().ok();
+        } else {
+            sleeper.pause();
+            let mut other = sandbox.start(&backfill);
+            let patience = Instant::now() + Duration::from_mins(1);
+            while !other.has_ended() && Instant::now() < patience {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            // Who sleeps with a lock of the machine in hand, such as that on the source's file, lets nobody by.
+            if other.has_ended() {
+                other.wait().ok();
+                assert_eq!(
+                    (sandbox.digest(), sandbox.cycle()),
+                    (expected.clone(), cycles),
+                    "stopped after {moment} ms"
+                );
+                taken_over += 1;
+                sleeper.resume();
+            } else {
+                println!("stopped after {moment} ms, it held a lock");
+                sleeper.resume();
+                other.wait().ok();
+            }
+            // It finds its attempt over and, beginning again, everything published.
+            sleeper.wait().ok();
+        }
+        assert_eq!((sandbox.digest(), sandbox.cycle()), (expected.clone(), cycles), "stopped after {moment} ms");
+        for seen in readers.stop() {
+            assert_eq!(seen["cycles"].as_array().unwrap().last().unwrap(), cycles, "{seen}");
+        }
+    }
 }
 
 #[test]
@@ -69,4 +123,64 @@ fn of_two_runs_at_once_one_works_and_the_other_waits_or_is_refused_by_name() {
     let alone = Sandbox::retail();
     alone.day("2025-08-01");
     assert_eq!(sandbox.digest(), alone.digest());
+}
+
+#[test]
+fn a_rollback_while_a_run_is_at_work_lets_it_begin_again_without_what_was_rolled_back() {
+    let days = ["2025-08-01", "2025-08-02", "2025-08-03"];
+    let undisturbed = Sandbox::retail();
+    undisturbed.run(&["backfill", "--from", days[0], "--to", days[2]]).ok();
+
+    let sandbox = Sandbox::retail();
+    sandbox.run(&["backfill", "--from", days[0], "--to", days[1]]).ok();
+    let running = sandbox.start(&["run", "daily", "--partition", days[2]]);
+    sandbox.wait_for("an attempt at work", |home| building(home).is_some_and(|attempt| attempt["steps"] != json!({})));
+    sandbox.run(&["rollback", "--cycle", "2", "--reason", "a test"]).ok();
+    running.wait().ok();
+    let status = sandbox.status();
+    assert_eq!(status["record"]["cycle"], 4, "the rollback is the third cycle: {status}");
+    assert_eq!(status["record"]["live"]["held"], json!([days[1]]));
+    sandbox.run(&["release", days[1]]).ok();
+    assert_eq!(sandbox.day(days[1])["outcome"], "published");
+    assert_eq!(sandbox.digest(), undisturbed.digest());
+}
+
+#[test]
+fn readers_see_no_error_while_others_clean_up_hold_release_and_publish() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_shop(folder.path());
+    let late = "insert into orders values (100, 'later', 5, timestamp '2025-01-04'), (101, 'last', 6, timestamp '2025-01-05');";
+    let orders = format!("{ORDERS}{late}");
+    let correction = "update orders set amount = amount + 1 where order_id = 1";
+    let backfill = ["backfill", "--from", "2025-01-01", "--to", "2025-01-05"];
+    let alone = Sandbox::of(&config);
+    change_orders(&alone, &orders);
+    change_orders(&alone, correction);
+    alone.run(&backfill).ok();
+
+    let sandbox = Sandbox::of(&config);
+    change_orders(&sandbox, &orders);
+    sandbox.day("2025-01-01");
+    change_orders(&sandbox, correction);
+    for day in ["2025-01-01", "2025-01-02", "2025-01-03"] {
+        sandbox.day(day);
+    }
+    // Old enough that there is something to drop: what the first two cycles were.
+    make_older(&sandbox.home().join("bucket"), Duration::from_hours(48));
+    let readers = Readers::start(&sandbox, 3);
+    let mut running = sandbox.start(&backfill);
+    let mut dropped = 0;
+    while !running.has_ended() {
+        let report = sandbox.run(&["cleanup", "--json"]).ok().json();
+        dropped += report["items"].as_array().unwrap().len();
+        sandbox.run(&["hold", "2025-01-02"]).ok();
+        sandbox.run(&["release", "2025-01-02"]).ok();
+    }
+    running.wait().ok();
+    assert!(dropped > 2, "{dropped} things were dropped");
+    for seen in readers.stop() {
+        assert_eq!(seen["cycles"].as_array().unwrap().last().unwrap(), sandbox.cycle(), "{seen}");
+    }
+    assert_eq!(sandbox.digest(), alone.digest());
+    assert_eq!(sandbox.run(&["doctor", "--json"]).ok().json()["findings"], json!([]));
 }

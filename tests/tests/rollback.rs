@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use end_to_end::{Sandbox, Up, building, copy_folder, python, record, replaced, repository};
+use end_to_end::{CROWD, Sandbox, Up, building, copy_folder, python, record, replaced, repository};
 use serde_json::{Value, json};
 
 /// Opens the published file anew in a loop and compares what it finds with the receipt of the cycle that `deployment`
@@ -167,29 +167,19 @@ fn many_requests_at_once_are_one_rollback() {
     let sandbox = Sandbox::retail();
     sandbox.run(&["backfill", "--from", "2025-08-01", "--to", "2025-08-02"]).ok();
     let up = Up::start(&sandbox);
-    let send = |run: &str, cycle: u64| {
-        let body = json!({"run": run, "cycle": cycle}).to_string();
-        let (status, _, answer) = up.send("POST", "/rollback", "application/json", &body);
-        (status, serde_json::from_str::<Value>(&answer).unwrap())
-    };
-    let at_once = |run: &(dyn Fn(usize) -> String + Sync), cycle: u64| -> Vec<(u16, Value)> {
-        std::thread::scope(|scope| {
-            let send = &send;
-            let sent: Vec<_> = (0..32).map(|number| scope.spawn(move || send(&run(number), cycle))).collect();
-            sent.into_iter().map(|sent| sent.join().unwrap()).collect()
-        })
-    };
+    let rollback = |run: &str, cycle: u64| ("/rollback", json!({"run": run, "cycle": cycle}));
     // The same request is answered the same; of different ones one succeeds, and the others are told what is live.
-    let same = at_once(&|_| "run-1".to_owned(), 2);
-    assert!(same.iter().all(|(status, answer)| *status == 200 && *answer == same[0].1), "{same:?}");
-    assert_eq!(same[0].1["cycle"], 3);
-    let different = at_once(&|number| format!("other-{number}"), 3);
+    let (path, request) = rollback("run-1", 2);
+    let same = up.crowd(path, &request);
+    assert_eq!(same["cycle"], 3);
+    let others: Vec<_> = (0..CROWD).map(|number| rollback(&format!("other-{number}"), 3)).collect();
+    let different = up.at_once(&others);
     assert_eq!(different.iter().filter(|(status, _)| *status == 200).count(), 1, "{different:?}");
     for (_, answer) in different.iter().filter(|(status, _)| *status != 200) {
         assert_eq!((&answer["status"], &answer["code"]), (&json!(409), &json!("not_live")), "{answer}");
     }
     // One that comes again when others have gone on changes nothing.
-    assert_eq!(send("run-1", 2), same[0]);
+    assert_eq!(up.post(path, &request), (200, same));
     assert_eq!(sandbox.cycle(), 4);
 }
 

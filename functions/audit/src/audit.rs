@@ -72,6 +72,7 @@ pub(crate) async fn audit(
 async fn judge(platform: &Platform, id: &AttemptId, plan: &ProjectPlan) -> Result<Audited, Problem> {
     let attempt = platform.state.attempt(id).await?;
     platform.check_code(&attempt, plan)?;
+    plan.check_order(&attempt, None)?;
     let platform = &platform.for_step("audit", Some(&attempt.slot));
     let record = platform.state.record().await?;
     let publication = publication::build(platform, plan, &attempt, &record).await?;

@@ -98,16 +98,19 @@ pub(crate) async fn run(platform: Platform, request: LoadRequest) -> Result<Load
         let entry = platform
             .state
             .update_ledger(&table.name, &partition, |entry| {
-                if entry.extracted.as_ref().is_none_or(|newest| newest.digest == step.digest) {
+                // Of loads of one content side by side the first one's entry stands, and only that is announced.
+                let is_new = entry.loaded.as_ref().is_none_or(|loaded| loaded.digest != step.digest);
+                if is_new && entry.extracted.as_ref().is_none_or(|newest| newest.digest == step.digest) {
                     entry.loaded = Some(step.clone());
                 }
             })
             .await?;
         // Something newer came meanwhile, and of two loads side by side the older may be the last to end.
-        if entry.extracted.is_none_or(|newest| newest.digest == loaded.digest) {
+        if entry.extracted.as_ref().is_none_or(|newest| newest.digest == loaded.digest) {
             tracing::info!(table = %table.name, %partition, rows = loaded.rows, "loaded");
-            announce(&platform, table, &partition, step).await?;
-            return Ok(loaded);
+            let changed = entry.loaded.as_ref() == Some(&step);
+            announce(&platform, table, &partition, entry.loaded.unwrap_or(step)).await?;
+            return Ok(Loaded { changed, ..loaded });
         }
     }
     let detail = format!("partition {partition} of table {} changes faster than it can be loaded", table.name);

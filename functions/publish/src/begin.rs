@@ -91,7 +91,10 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
                 let liveness = state.liveness(attempt.id()).await?;
                 let is_alive = matches!(liveness, Liveness::Alive { .. });
                 match protocol::at_work(building, &attempt, is_alive, &request.run) {
-                    AtWork::Mine => return resume(&platform, building, &request).await,
+                    AtWork::Mine => match resume(&platform, building, &request).await? {
+                        Some(begun) => return Ok(begun),
+                        None => continue,
+                    },
                     AtWork::Left => Some((building.clone(), attempt)),
                     AtWork::Other => {
                         wait(state, building, &attempt, liveness, deadline).await?;
@@ -125,7 +128,11 @@ async fn run(platform: Platform, request: BeginRequest) -> Result<Begun, Problem
         let next = protocol::next(&planned.record, attempt, inputs, &planned.work, code).map_err(state::Error::from)?;
         match (next, left) {
             (Next::Nothing, _) => return Ok(already_published(&planned)),
-            (Next::Resume, Some((building, _))) => return resume(&platform, building, &request).await,
+            (Next::Resume, Some((building, _))) => {
+                if let Some(begun) = resume(&platform, building, &request).await? {
+                    return Ok(begun);
+                }
+            }
             (Next::Supersede, Some((building, attempt))) => {
                 let detail = format!("run {} has something newer to publish", request.run);
                 state.end_attempt(attempt.id(), EndReason::Superseded, &detail).await?;
@@ -171,14 +178,22 @@ pub(crate) async fn cancel_jobs(platform: &Platform, slot: &Slot) {
     }
 }
 
-async fn resume(platform: &Platform, building: &Building, request: &BeginRequest) -> Result<Begun, Problem> {
+/// Goes on with an attempt; `None` if another run was faster.
+async fn resume(platform: &Platform, building: &Building, request: &BeginRequest) -> Result<Option<Begun>, Problem> {
     let id = &building.slot.attempt;
+    // The heartbeat comes first: whoever reads the new name finds it alive.
     platform.state.beat(id).await?;
     let attempt = platform.state.attempt(id).await?;
-    let record = platform.state.update_record(|record| record.resume(id, &request.run)).await?;
+    let record = match platform.state.update_record(|record| record.resume(building, &request.run)).await {
+        Ok(record) => record,
+        Err(state::Error::Refused(Refused::Moved)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let plan = platform.project_plan().await?;
-    Ok(Begun {
-        outcome: BeginOutcome::Resumed,
+    // The run that began it asks again, and is told what it was told before.
+    let is_own = attempt.run == request.run;
+    Ok(Some(Begun {
+        outcome: if is_own { BeginOutcome::Begun } else { BeginOutcome::Resumed },
         attempt: Some(id.clone()),
         cycle: building.slot.cycle,
         slot: Some(building.slot.name()),
@@ -187,7 +202,7 @@ async fn resume(platform: &Platform, building: &Building, request: &BeginRequest
         models: attempt.work.build.len(),
         full: attempt.work.full.len(),
         held: record.held.keys().cloned().collect(),
-    })
+    }))
 }
 
 /// Stores the attempt and names it in the record. The attempt is there first: the record never names one that is not.

@@ -5,7 +5,7 @@ use axum::extract::State as Extension;
 use events::{Fact, RunFailed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use service::{Body, Platform, Problem, detached, plain};
+use service::{Body, Kind, Platform, Problem, detached, plain};
 use store::{ObjectStoreExt, Precondition};
 use utoipa::ToSchema;
 use wap::{AttemptId, EndReason, PartitionKey, RunId};
@@ -67,33 +67,31 @@ pub(crate) async fn finish(
     detached(run(platform, request)).await.map(Json)
 }
 
+/// The document of the run comes first, and only once: whoever asks the same again does the rest of it again.
 async fn run(platform: Platform, mut request: FinishRequest) -> Result<Closed, Problem> {
     // A run is closed whatever it says of itself.
     request.reason = request.reason.map(|reason| plain(&reason));
     request.partition = request.partition.map(|partition| plain(&partition));
-    let mut cost = Statistics::default();
-    if let Some(id) = &request.attempt {
-        let steps = platform.state.attempt(id).await?.steps;
-        let outcomes = steps.into_values().filter_map(|mut step| Some(step.outcome.as_mut()?.get_mut("cost")?.take()));
-        for step in outcomes {
-            cost += Statistics::deserialize(step).unwrap_or_default();
-        }
-        if request.outcome == Outcome::Failed {
-            let reason = request.reason.as_deref().unwrap_or("the run failed");
+    let key = format!("runs/{}.json", request.run);
+    let fresh = closed(&platform, request).await?;
+    let run = match platform.store.put_json(&key, &fresh, Precondition::Absent).await {
+        Ok(_) => fresh,
+        Err(store::Error::Conflict { .. }) => match platform.store.get_json::<Closed>(&key).await? {
+            Some((known, _)) if known.is_same(&fresh) => known,
+            _ => {
+                let detail = format!("run {} was closed in another way; {key} says how", fresh.run);
+                return Err(Problem::new(Kind::Conflict, "closed", detail));
+            }
+        },
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(id) = &run.attempt {
+        if run.outcome == Outcome::Failed {
+            let reason = run.reason.as_deref().unwrap_or("the run failed");
             platform.state.end_attempt(id, EndReason::Failed, reason).await?;
         }
         platform.state.release_lease(id).await?;
     }
-    let run = Closed {
-        run: request.run,
-        attempt: request.attempt,
-        outcome: request.outcome,
-        reason: request.reason,
-        partition: request.partition,
-        finished_at: Timestamp::now(),
-        cost,
-    };
-    platform.store.put_json(&format!("runs/{}.json", run.run), &run, Precondition::None).await?;
     if run.outcome == Outcome::Failed {
         let fact = RunFailed {
             run: run.run.clone(),
@@ -106,4 +104,31 @@ async fn run(platform: Platform, mut request: FinishRequest) -> Result<Closed, P
         platform.announce(Fact::RunFailed(fact)).await?;
     }
     Ok(run)
+}
+
+async fn closed(platform: &Platform, request: FinishRequest) -> Result<Closed, Problem> {
+    let mut cost = Statistics::default();
+    if let Some(id) = &request.attempt {
+        let steps = platform.state.attempt(id).await?.steps;
+        let outcomes = steps.into_values().filter_map(|mut step| Some(step.outcome.as_mut()?.get_mut("cost")?.take()));
+        for step in outcomes {
+            cost += Statistics::deserialize(step).unwrap_or_default();
+        }
+    }
+    Ok(Closed {
+        run: request.run,
+        attempt: request.attempt,
+        outcome: request.outcome,
+        reason: request.reason,
+        partition: request.partition,
+        finished_at: Timestamp::now(),
+        cost,
+    })
+}
+
+impl Closed {
+    fn is_same(&self, other: &Self) -> bool {
+        let said = |run: &Self| (run.attempt.clone(), run.outcome, run.reason.clone(), run.partition.clone());
+        said(self) == said(other)
+    }
 }

@@ -71,6 +71,7 @@ async fn build(
 ) -> Result<Transformed, Problem> {
     let attempt = platform.state.attempt(attempt).await?;
     platform.check_code(&attempt, plan)?;
+    plan.check_order(&attempt, Some(&layer.name))?;
     let platform = &platform.for_step(&format!("transform.{}", layer.name), Some(&attempt.slot));
     let nodes: Vec<String> = layer.nodes.intersection(&attempt.work.build).cloned().collect();
     let full: BTreeSet<String> = layer.nodes.intersection(&attempt.work.full).cloned().collect();

@@ -179,6 +179,7 @@ fn refusal(refused: &Refused) -> (Kind, &'static str) {
     match refused {
         Refused::NotBuilding { .. } => (Kind::Conflict, "attempt_over"),
         Refused::Moved => (Kind::Unavailable, "moved"),
+        Refused::TooEarly { .. } => (Kind::Conflict, "too_early"),
         Refused::ViewMissing { .. } | Refused::KeptLacksView { .. } => (Kind::Rejected, "view_missing"),
         Refused::RefusedBefore { .. } => (Kind::Rejected, "refused_before"),
         Refused::CodeRolledBack { .. } => (Kind::Rejected, "rolled_back"),

@@ -32,6 +32,15 @@ pub struct Layer {
     pub nodes: BTreeSet<String>,
 }
 
+impl ProjectPlan {
+    /// Refuses to build a layer, or without one to audit, before everything that comes earlier is done.
+    pub fn check_order(&self, attempt: &Attempt, layer: Option<&str>) -> Result<(), Problem> {
+        let earlier = self.layers.iter().map(|layer| layer.name.as_str()).take_while(|name| Some(*name) != layer);
+        let steps = std::iter::once("prepare".to_owned()).chain(earlier.map(|name| format!("transform.{name}")));
+        Ok(attempt.check_done(steps).map_err(state::Error::from)?)
+    }
+}
+
 impl Platform {
     /// Reads the project as it is now.
     pub async fn project_plan(&self) -> Result<ProjectPlan, Problem> {

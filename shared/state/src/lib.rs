@@ -178,14 +178,15 @@ impl State {
         Err(Error::Contended { key })
     }
 
-    /// Ends an attempt and takes its right to commit. The record goes first: from then on the attempt is harmless.
+    /// Ends an attempt, takes its right to commit and then its heartbeat. The record goes first: from then on the attempt
+    /// is harmless.
     pub async fn end_attempt(&self, id: &AttemptId, reason: EndReason, detail: &str) -> Result<(), Error> {
         self.update_record(|record| Ok(record.end(id))).await?;
         self.update_attempt(id, |attempt| {
             attempt.ended.is_none().then(|| attempt.end(reason, detail, Timestamp::now()))
         })
         .await?;
-        Ok(())
+        self.release_lease(id).await
     }
 
     /// What an attempt was built from.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::{self, Guard};
+use crate::record::Refused;
 use crate::slot::Slot;
 use crate::verdict::Verdict;
 use crate::work::WorkSet;
@@ -118,6 +119,15 @@ impl Attempt {
             Step { holder: holder.to_owned(), claimed_at: now, outcome: None, finished_at: None },
         );
         Claim::Take(Box::new(next))
+    }
+
+    /// Refuses a step before those that it builds on are done: on the copy of what is live it would find nothing amiss.
+    pub fn check_done(&self, before: impl IntoIterator<Item = String>) -> Result<(), Refused> {
+        let is_done = |step: &str| self.steps.get(step).is_some_and(|step| step.outcome.is_some());
+        match before.into_iter().find(|step| !is_done(step)) {
+            None => Ok(()),
+            Some(step) => Err(Refused::TooEarly { attempt: self.id().clone(), step }),
+        }
     }
 
     /// The step that somebody has claimed and not finished: at most one, for a slot has one writer.

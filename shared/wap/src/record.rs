@@ -140,6 +140,8 @@ pub enum Refused {
     RefusedBefore { partitions: String, first: PartitionKey, attempt: AttemptId, reason: String },
     #[error("the record was changed by somebody else meanwhile; try again")]
     Moved,
+    #[error("attempt {attempt} has not done {step}, which comes before this; do its steps in their order")]
+    TooEarly { attempt: AttemptId, step: String },
     #[error("partition {0} is not held; `bgp status` lists those that are")]
     NotHeld(PartitionKey),
     #[error("view {0} is not published; `bgp status` lists those that are")]
@@ -210,10 +212,12 @@ impl Deployment {
         self.building.as_ref().is_some_and(|building| &building.slot.attempt == attempt)
     }
 
-    /// Hands the attempt that may commit to another run.
-    pub fn resume(mut self, attempt: &AttemptId, run: &RunId) -> Result<Self, Refused> {
+    /// Hands the attempt that may commit to another run, as that run found it: of several that find it left, one goes on.
+    pub fn resume(mut self, found: &Building, run: &RunId) -> Result<Self, Refused> {
         match &mut self.building {
-            Some(building) if &building.slot.attempt == attempt => run.clone_into(&mut building.run),
+            Some(building) if building.slot == found.slot && (building.run == found.run || &building.run == run) => {
+                run.clone_into(&mut building.run);
+            }
             _ => return Err(Refused::Moved),
         }
         Ok(self)

@@ -60,10 +60,14 @@ fn an_attempt_is_resumed_only_while_the_record_names_it() {
     let next = building(&record, "b");
     let begun = record.clone().begin(&record, next).unwrap();
     let run = RunId::new("run-c").unwrap();
-    let resumed = begun.clone().resume(&attempt("b"), &run).unwrap();
-    assert_eq!(resumed.building.map(|building| building.run), Some(run.clone()));
-    assert_eq!(begun.resume(&attempt("a"), &run), Err(Refused::Moved));
-    assert_eq!(record.resume(&attempt("b"), &run), Err(Refused::Moved));
+    let found = begun.building.clone().unwrap();
+    let resumed = begun.clone().resume(&found, &run).unwrap();
+    assert_eq!(resumed.building.as_ref().map(|building| &building.run), Some(&run));
+    assert_eq!(begun.resume(&building(&record, "a"), &run), Err(Refused::Moved));
+    assert_eq!(record.resume(&found, &run), Err(Refused::Moved));
+    // Of two runs that found it left the second comes too late; the first may ask again.
+    assert_eq!(resumed.clone().resume(&found, &RunId::new("run-d").unwrap()), Err(Refused::Moved));
+    assert_eq!(resumed.clone().resume(&found, &run), Ok(resumed));
 }
 
 #[test]

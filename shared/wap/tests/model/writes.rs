@@ -1,6 +1,6 @@
 //! Changes of the record and of attempts: read, decide, compare and set.
 
-use wap::{Attempt, Deployment, Refusal, Verdict};
+use wap::{Attempt, Deployment, Refusal, Refused, Verdict};
 
 use crate::domain::{DOMAIN, Shared, id, number, run_id};
 use crate::worker::{Answer, AttemptChange, Program, RecordChange, Step, Then, Why, Worker};
@@ -14,7 +14,10 @@ pub(crate) fn decide_record(world: &World, worker: &mut Worker, change: RecordCh
             let building = world.building_of(attempt, worker.process);
             record.begin(worker.seen.as_deref().unwrap_or(&world.record), building)
         }
-        RecordChange::Resume => record.resume(&id(attempt), &run_id(worker.process)),
+        RecordChange::Resume => {
+            let found = worker.seen.as_deref().unwrap_or(&world.record).building.as_ref();
+            found.map_or(Err(Refused::Moved), |found| record.resume(found, &run_id(worker.process)))
+        }
         RecordChange::Commit => record.commit(&id(attempt), world.live_of(attempt), NOW),
         RecordChange::Refuse => {
             let tried = &world.tries[usize::from(attempt)].attempt;
@@ -32,6 +35,7 @@ pub(crate) fn decide_record(world: &World, worker: &mut Worker, change: RecordCh
         (Ok(next), _) if next == *world.record => record_is_set(worker, change),
         (Ok(next), _) => worker.program = Program::RecordSet(change, Some(next.into())),
         (Err(_), RecordChange::Begin) => worker.end(attempt, Why::Superseded, Then::Over),
+        (Err(_), RecordChange::Resume) => worker.go(Then::Begin),
         (Err(_), RecordChange::Commit) => worker.go(Then::GiveBack(Step::Publish)),
         (Err(_), _) => worker.go(Then::Over),
     }

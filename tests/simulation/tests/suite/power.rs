@@ -97,7 +97,7 @@ const SCENARIOS: &[(Guard, &str, Scenario)] = &[
 const BY_NIGHT: &[Guard] = &[Guard::NamesOnce, Guard::Pin, Guard::RecordCompareAndSet, Guard::PlannedRecord];
 
 /// How many nights a guard may be missing before one shows it.
-const NIGHTS: u64 = 100;
+const NIGHTS: u64 = 400;
 
 fn holds(scenario: Scenario) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
