@@ -55,13 +55,18 @@ async fn the_same_rows_are_the_same_manifest_in_any_order() {
     let fixture = Fixture::new(ROWS, TABLE);
     let first = fixture.one("all").await;
     let keys = fixture.keys().await;
-    let ledger = fixture.state.ledger().await.unwrap();
+    // All but when the source was read last.
+    let ledger = async || {
+        let entries = fixture.state.ledger().await.unwrap().into_iter();
+        entries.map(|entry| wap::LedgerEntry { read_at: None, ..entry }).collect::<Vec<_>>()
+    };
+    let before = ledger().await;
     assert_eq!(fixture.one("all").await, first);
 
     fixture.change_source("CREATE OR REPLACE TABLE t AS FROM t ORDER BY hash(id)");
     assert_eq!(fixture.one("all").await, first);
     assert_eq!(fixture.keys().await, keys);
-    assert_eq!(fixture.state.ledger().await.unwrap(), ledger);
+    assert_eq!(ledger().await, before);
 
     // One row twice, one value: other contents. Back again: the first manifest, and the ledger says so.
     fixture.change_source("INSERT INTO t FROM t WHERE id = 7");
