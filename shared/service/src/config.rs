@@ -285,8 +285,9 @@ fn access<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Access, Confi
             if let Some(wrong) = callers.iter().find(|caller| !is_account(caller)) {
                 return Err(malformed(BGP_CALLERS, wrong, "e-mail addresses of service accounts, by commas"));
             }
-            let expected = "what the tokens are for: the URL of the service";
-            if audience.len() > 1000 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let expected = "what the tokens are for: the URL of the service, beginning with https://";
+            let is_address = audience.starts_with("https://") && audience.bytes().all(|byte| byte.is_ascii_graphic());
+            if audience.len() > 1000 || !is_address {
                 return Err(malformed(BGP_AUDIENCE, audience, expected));
             }
             Ok(Access::Identity { audience: audience.clone(), callers })
