@@ -126,6 +126,15 @@ impl Sandbox {
         Self::with(|text| text)
     }
 
+    /// The retail pipeline over a copy of its dbt project, made in `folder`: one that may be edited.
+    pub fn with_own_project(folder: &Path) -> (Self, PathBuf) {
+        let project = folder.join("dbt");
+        copy_folder(&repository().join("dbt"), &project);
+        let original = format!("project: {}", repository().join("dbt").display());
+        let own = format!("project: {}", project.display());
+        (Self::with(|text| replaced(&text, &original, &own)), project)
+    }
+
     /// The retail pipeline, its file changed by `edit`.
     pub fn with(edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();

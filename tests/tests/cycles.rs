@@ -1,6 +1,6 @@
 //! Cycles: that they do what is needed and nothing more, in whatever order partitions come.
 
-use end_to_end::{Random, Sandbox, copy_folder, is_full, replaced, repository};
+use end_to_end::{Random, Sandbox, is_full, replaced};
 
 #[test]
 fn a_day_again_changes_nothing() {
@@ -86,10 +86,7 @@ fn built(sandbox: &Sandbox, what: &str) -> Vec<String> {
 #[test]
 fn an_edited_model_is_rebuilt_with_its_descendants_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let project = folder.path().join("dbt");
-    copy_folder(&repository().join("dbt"), &project);
-    let original = format!("project: {}", repository().join("dbt").display());
-    let sandbox = Sandbox::with(|text| replaced(&text, &original, &format!("project: {}", project.display())));
+    let (sandbox, project) = Sandbox::with_own_project(folder.path());
     sandbox.day("2025-08-01");
     let before = sandbox.digest();
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use end_to_end::{CROWD, Sandbox, Up, building, copy_folder, python, record, replaced, repository};
+use end_to_end::{CROWD, Sandbox, Up, building, python, record, replaced, repository};
 use serde_json::{Value, json};
 
 /// Opens the published file anew in a loop and compares what it finds with the receipt of the cycle that `deployment`
@@ -216,10 +216,7 @@ fn a_rollback_of_a_rollback_undoes_it() {
 #[test]
 fn code_that_was_rolled_back_is_not_published_again_until_it_is_changed_or_released() {
     let folder = tempfile::tempdir().unwrap();
-    let project = folder.path().join("dbt");
-    copy_folder(&repository().join("dbt"), &project);
-    let original = format!("project: {}", repository().join("dbt").display());
-    let sandbox = Sandbox::with(|text| replaced(&text, &original, &format!("project: {}", project.display())));
+    let (sandbox, project) = Sandbox::with_own_project(folder.path());
     sandbox.day("2025-08-01");
     let model = project.join("models/mart/sales/fct_transactions.sql");
     let good = fs::read_to_string(&model).unwrap();
@@ -302,10 +299,7 @@ fn an_attempt_that_waits_may_not_publish_after_a_rollback() {
 #[test]
 fn a_view_goes_when_it_was_given_up_and_the_project_has_it_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    let project = folder.path().join("dbt");
-    copy_folder(&repository().join("dbt"), &project);
-    let original = format!("project: {}", repository().join("dbt").display());
-    let sandbox = Sandbox::with(|text| replaced(&text, &original, &format!("project: {}", project.display())));
+    let (sandbox, project) = Sandbox::with_own_project(folder.path());
     let extra = project.join("models/mart/sales/extra.sql");
     fs::write(&extra, "{{ config(materialized='table') }}\nselect 1 as one\n").unwrap();
     sandbox.day("2025-08-01");
