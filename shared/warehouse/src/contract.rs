@@ -250,6 +250,16 @@ pub async fn views_are_carried_into_the_next_slot(fixture: &dyn Fixture) {
     }
 }
 
+fn pin_of(table: &Table, partitions: &[&Manifest], changed: &[&Manifest]) -> Pin {
+    let pinned = |manifest: &&Manifest| PinnedPartition { manifest: (*manifest).clone(), is_contiguous: true };
+    Pin {
+        table: table.clone(),
+        partitions: partitions.iter().map(pinned).collect(),
+        changed: changed.iter().map(|manifest| (*manifest).clone()).collect(),
+    }
+}
+
+/// Makes `slot` and pins one table in it.
 async fn pin(
     fixture: &dyn Fixture,
     slot: &Slot,
@@ -258,14 +268,8 @@ async fn pin(
     partitions: &[&Manifest],
     changed: &[&Manifest],
 ) -> Result<(), Error> {
-    let pinned = |manifest: &&Manifest| PinnedPartition { manifest: (*manifest).clone(), is_contiguous: true };
-    let pin = Pin {
-        table: table.clone(),
-        partitions: partitions.iter().map(pinned).collect(),
-        changed: changed.iter().map(|manifest| (*manifest).clone()).collect(),
-    };
     fixture.warehouse().create(slot, from).await.unwrap();
-    fixture.warehouse().pin(slot, &[pin]).await
+    fixture.warehouse().pin(slot, &[pin_of(table, partitions, changed)]).await
 }
 
 pub async fn a_pin_shows_what_was_admitted_and_nothing_else(fixture: &dyn Fixture) {
@@ -318,7 +322,8 @@ pub async fn a_pin_heals_what_raw_holds_wrongly(fixture: &dyn Fixture) {
         assert_eq!(count_where(fixture, &slot, "raw.things", &format!("name = '{name}'")).await, number, "{name}");
     }
     // The same pin again is the same.
-    pin(fixture, &slot, None, &table, &[&good, &admitted, &missing], &[]).await.unwrap();
+    let again = pin_of(&table, &[&good, &admitted, &missing], &[]);
+    fixture.warehouse().pin(&slot, &[again]).await.unwrap();
     assert_eq!(count(fixture, &slot, "raw.things").await, 9);
 }
 
