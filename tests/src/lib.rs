@@ -121,25 +121,42 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// The retail pipeline at a hundredth of its size, with claims that expire after two seconds.
+    /// The small retail pipeline, some tables of the whole one, at a hundredth of its size, with claims that expire after two
+    /// seconds.
     pub fn retail() -> Self {
         Self::with(|text| text)
     }
 
-    /// The retail pipeline over a copy of its dbt project, made in `folder`: one that may be edited.
+    /// The whole retail pipeline, as it is shipped, at a hundredth of its size.
+    pub fn whole() -> Self {
+        Self::whole_with(|text| text)
+    }
+
+    /// The whole retail pipeline, its file changed by `edit`.
+    pub fn whole_with(edit: impl FnOnce(String) -> String) -> Self {
+        Self::below(&repository(), edit)
+    }
+
+    /// The small retail pipeline over a copy of its dbt project, made in `folder`: one that may be edited.
     pub fn with_own_project(folder: &Path) -> (Self, PathBuf) {
         let project = folder.join("dbt");
-        copy_folder(&repository().join("dbt"), &project);
-        let original = format!("project: {}", repository().join("dbt").display());
+        let small = repository().join("tests/small/dbt");
+        copy_folder(&small, &project);
+        let original = format!("project: {}", small.display());
         let own = format!("project: {}", project.display());
         (Self::with(|text| replaced(&text, &original, &own)), project)
     }
 
-    /// The retail pipeline, its file changed by `edit`.
+    /// The small retail pipeline, its file changed by `edit`.
     pub fn with(edit: impl FnOnce(String) -> String) -> Self {
+        Self::below(&repository().join("tests/small"), edit)
+    }
+
+    /// The retail pipeline of a folder, its file changed by `edit`.
+    fn below(root: &Path, edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = std::fs::read_to_string(repository().join("pipeline.yaml")).unwrap();
-        let project = repository().join("dbt");
+        let text = std::fs::read_to_string(root.join("pipeline.yaml")).unwrap();
+        let project = root.join("dbt");
         let text = replaced(&text, "scale: 1.0", "scale: 0.01");
         let text = replaced(&text, "lease: {seconds: 60}", "lease: {seconds: 2}");
         let text = edit(replaced(&text, "project: dbt", &format!("project: {}", project.display())));
@@ -327,7 +344,8 @@ pub fn copy_folder(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        // Of a link what it names is copied.
+        if entry.path().is_dir() {
             copy_folder(&entry.path(), &target);
         } else {
             std::fs::copy(entry.path(), target).unwrap();

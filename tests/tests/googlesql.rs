@@ -11,7 +11,7 @@ fn bigquery_builds_the_tables_that_duckdb_built() {
         let reason = format!("{} is not there or not complete; ./bgp test makes it", environment.display());
         return did_not_run("googlesql", reason);
     }
-    let sandbox = Sandbox::retail();
+    let sandbox = Sandbox::whole();
     sandbox.run(&["backfill", "--from", "2025-08-01", "--to", "2025-08-02", "--cycle-per", "all"]).ok();
     let before = sandbox.published().canonicalize().unwrap();
     sandbox.day("2025-08-03");

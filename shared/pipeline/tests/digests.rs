@@ -1,9 +1,9 @@
-//! What changes a digest and what does not, on the sample file.
+//! What changes a digest and what does not, on the small retail pipeline.
 
 use pipeline::Pipeline;
 use wap::Digest;
 
-const SAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.yaml"));
+const SAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small/pipeline.yaml"));
 
 fn edited(from: &str, to: &str) -> Pipeline {
     assert!(SAMPLE.contains(from), "the sample lacks {from:?}");

@@ -1,9 +1,9 @@
-//! The pipeline file of this repository and the reference of all keys.
+//! The pipeline files of this repository and the reference of all keys.
 
 use pipeline::{Changes, Granularity, Pipeline};
 
 fn retail() -> Pipeline {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.yaml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small/pipeline.yaml");
     Pipeline::read(path).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -20,9 +20,11 @@ fn the_sample_is_accepted() {
 }
 
 #[test]
-fn the_reference_is_accepted() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.yaml");
-    Pipeline::read(path).unwrap_or_else(|error| panic!("{error}"));
+fn the_reference_and_the_whole_retail_pipeline_are_accepted() {
+    for path in ["/reference.yaml", "/../../pipeline.yaml"] {
+        let path = format!("{}{path}", env!("CARGO_MANIFEST_DIR"));
+        Pipeline::read(path).unwrap_or_else(|error| panic!("{error}"));
+    }
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn a_day_before_the_first_is_refused() {
 
 #[test]
 fn runs_are_for_the_partitions_that_all_tables_have_in_common() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.yaml")).unwrap();
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small/pipeline.yaml")).unwrap();
     let pipeline = |text: &str| Pipeline::parse("pipeline.yaml", text).unwrap_or_else(|error| panic!("{error}"));
     let months = text.replace("granularity: day", "granularity: month");
     assert!(pipeline(&months).runs().parse("2025-09-30").is_ok(), "the sandbox has days");

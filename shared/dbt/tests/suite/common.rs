@@ -19,9 +19,9 @@ pub(crate) fn python() -> Option<PathBuf> {
     found
 }
 
-/// The project of this repository.
+/// The small retail project.
 pub(crate) fn retail_project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dbt").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/small/dbt").canonicalize().unwrap()
 }
 
 pub(crate) fn settings(python: PathBuf, project: &Path, cache: &Path) -> Settings {
