@@ -163,6 +163,7 @@ fn judged(rule: &str, subject: &str, differences: &[String]) -> RuleOutcome {
         status,
         failures: differences.len() as u64,
         detail: shortened(differences),
+        value: None,
         sample: Vec::new(),
     }
 }

@@ -76,7 +76,7 @@ async fn outcome(
             format!("{} row{} found{column}", test.failures, if test.failures == 1 { "" } else { "s" })
         }
     };
-    RuleOutcome { rule: test.name.clone(), subject, status, failures: test.failures, detail, sample }
+    RuleOutcome { rule: test.name.clone(), subject, status, failures: test.failures, detail, value: None, sample }
 }
 
 /// Some of the rows that a test found. A sample that can't be had is no reason to lose the finding.

@@ -174,6 +174,26 @@ pub enum RuleCheck {
         /// The age that is still fresh.
         max_age_hours: u32,
     },
+    /// A figure of the whole table differs by at most this share from its mean over the last cycles.
+    Drift {
+        /// An aggregate over the model's rows that gives a number.
+        metric: String,
+        /// 0.5 allows half as much to half as much again.
+        max_change_ratio: f64,
+        /// How many of the last published cycles are compared with, at most.
+        cycles: u32,
+    },
+    /// Two models have the same sums, group by group.
+    Balance {
+        /// What is added up of the model: an expression over its columns.
+        measure: String,
+        /// The columns of both models that groups are formed by.
+        by: Vec<Identifier>,
+        /// The model that must agree.
+        other: Identifier,
+        /// What is added up of it.
+        other_measure: String,
+    },
 }
 
 /// Whether a failure refuses the attempt.

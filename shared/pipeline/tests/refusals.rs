@@ -331,11 +331,23 @@ refusals! {
 
     unknown_kind_of_rule:
         "kind: volume" => "kind: volum",
-        "shop.yaml:36: audit.rules[0].kind: \"volum\" is not a kind of rule; accepted: sql, volume, freshness; did you mean `volume`?";
+        "shop.yaml:36: audit.rules[0].kind: \"volum\" is not a kind of rule; accepted: sql, volume, freshness, drift, balance; did you mean `volume`?";
 
     rule_without_its_value:
         ", max_change_ratio: 2" => "",
         "shop.yaml:36: audit.rules[0]: the key `max_change_ratio` is missing";
+
+    drift_without_its_metric:
+        "kind: volume" => "kind: drift",
+        "shop.yaml:36: audit.rules[0]: the key `metric` is missing";
+
+    drift_over_no_cycle:
+        "kind: volume" => "kind: drift, metric: count(*), cycles: 0",
+        "shop.yaml:36: audit.rules[0].cycles: 0 is not a whole number from 1 to 100";
+
+    balance_by_nothing:
+        "kind: volume, max_change_ratio: 2" => "kind: balance, measure: total, by: [], other: fct_payments, other_measure: paid",
+        "shop.yaml:36: audit.rules[0]: `by` is empty; name the columns of both models that sums are formed by";
 
     rule_that_checks_another_table:
         "kind: volume, max_change_ratio: 2" => "kind: sql, query: select 1 from live.fct_orders",

@@ -78,7 +78,8 @@ fn a_day_before_the_first_is_refused() {
 
 #[test]
 fn runs_are_for_the_partitions_that_all_tables_have_in_common() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small/pipeline.yaml")).unwrap();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small/pipeline.yaml")).unwrap();
     let pipeline = |text: &str| Pipeline::parse("pipeline.yaml", text).unwrap_or_else(|error| panic!("{error}"));
     let months = text.replace("granularity: day", "granularity: month");
     assert!(pipeline(&months).runs().parse("2025-09-30").is_ok(), "the sandbox has days");

@@ -11,8 +11,8 @@ use crate::verdict::Verdict;
 use crate::work::WorkSet;
 use crate::{Digest, Identifier, PartitionKey, RunId, Slot, Statistics};
 
-/// The format version of [`Receipt`]. What version 1 lacks has a default.
-pub const RECEIPT_VERSION: u32 = 2;
+/// The format version of [`Receipt`]. What earlier ones lack has a default.
+pub const RECEIPT_VERSION: u32 = 3;
 
 /// What was published in a cycle. Stored at `receipts/CYCLE.json` (eight digits) before the first reader sees the cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

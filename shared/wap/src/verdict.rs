@@ -30,6 +30,9 @@ pub struct RuleOutcome {
     pub failures: u64,
     /// What is wrong, for people.
     pub detail: String,
+    /// The figure that was measured, where later cycles are compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
     /// Some of the failing rows, as JSON, personal columns masked.
     pub sample: Vec<serde_json::Value>,
 }
@@ -92,6 +95,7 @@ impl Verdict {
                 status: RuleStatus::Failed,
                 failures: 1,
                 detail: "the slot changed while it was audited".to_owned(),
+                value: None,
                 sample: Vec::new(),
             });
         }
@@ -162,6 +166,7 @@ mod tests {
             status,
             failures: 1,
             detail: "1 row".to_owned(),
+            value: None,
             sample: Vec::new(),
         };
         Verdict::new(&slot, Digest::of(before), Digest::of(after), vec![rule], Vec::new())

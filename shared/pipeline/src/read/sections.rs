@@ -33,12 +33,19 @@ enum RuleWord {
     Sql,
     Volume,
     Freshness,
+    Drift,
+    Balance,
 }
 
 impl Word for RuleWord {
     const KIND: &'static str = "kind of rule";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("sql", Self::Sql), ("volume", Self::Volume), ("freshness", Self::Freshness)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("sql", Self::Sql),
+        ("volume", Self::Volume),
+        ("freshness", Self::Freshness),
+        ("drift", Self::Drift),
+        ("balance", Self::Balance),
+    ];
 }
 
 pub(super) fn sources(place: &Place<'_>) -> Option<IndexMap<Identifier, Source>> {
@@ -256,6 +263,31 @@ fn rule(mut fields: Fields<'_>) -> Option<Rule> {
             let max_age_hours = fields.required("max_age_hours", |place| place.integer(1..=MOST_HOURS));
             column.zip(max_age_hours).map(|(column, max_age_hours)| RuleCheck::Freshness { column, max_age_hours })
         }
+        RuleWord::Drift => {
+            let metric = fields.required("metric", query);
+            let max_change_ratio = fields.required("max_change_ratio", |place| place.positive(1_000_000.0));
+            let cycles = fields.optional("cycles", |place| place.integer(1..=100)).unwrap_or(7);
+            metric.zip(max_change_ratio).map(|(metric, max_change_ratio)| RuleCheck::Drift {
+                metric,
+                max_change_ratio,
+                cycles,
+            })
+        }
+        RuleWord::Balance => {
+            let measure = fields.required("measure", query);
+            let by = fields.required("by", |place| place.list(|item| item.identifier()));
+            let other = fields.required("other", Place::identifier);
+            let other_measure = fields.required("other_measure", query);
+            if let Some(by) = &by
+                && by.is_empty()
+            {
+                fields.place().refuse("`by` is empty; name the columns of both models that sums are formed by");
+            }
+            measure
+                .zip(by)
+                .zip(other.zip(other_measure))
+                .map(|((measure, by), (other, other_measure))| RuleCheck::Balance { measure, by, other, other_measure })
+        }
     };
     fields.finish();
     Some(Rule { name: name?, model: model?, severity: severity.unwrap_or(Severity::Error), check: check? })
@@ -270,7 +302,7 @@ fn rule_query(place: &Place<'_>) -> Option<String> {
     Some(query)
 }
 
-/// The text of one SELECT, which goes into a statement as a subquery.
+/// The text of one SELECT or of one expression, which goes into a statement as a part of it.
 pub(super) fn query(place: &Place<'_>) -> Option<String> {
     let text = place.text()?.trim();
     if text.ends_with(';') {

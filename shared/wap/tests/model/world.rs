@@ -54,6 +54,7 @@ impl Content {
             status,
             failures: 0,
             detail: String::new(),
+            value: None,
             sample: Vec::new(),
         }]
     }
