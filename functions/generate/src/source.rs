@@ -12,8 +12,8 @@ use crate::{
     retail::{
         LOGS, Retail, STATIC,
         calendar::{self, Day, Days},
-        channels, dates,
-        table::{LOG_COLUMNS, Table},
+        channels, dates, holidays,
+        table::Table,
     },
 };
 
@@ -56,6 +56,7 @@ pub fn initialize(connection: &mut Connection, settings: &Sandbox) -> Result<Sum
             .map_err(Error::internal("record the settings of the source"))?;
         append(&transaction, &channels::CHANNELS, channels::rows(days.get(0).begin)?)?;
         append(&transaction, &dates::DATE_DIMENSION, dates::rows()?)?;
+        append(&transaction, &holidays::HOLIDAYS, holidays::rows()?)?;
     }
     let mut summary = Summary::default();
     for table in STATIC {
@@ -170,9 +171,9 @@ fn schema() -> String {
     // One row: the settings that decide every other row, and a count of writes for `only_writer`.
     let mut statements = vec!["CREATE TABLE IF NOT EXISTS sandbox (settings VARCHAR, writes BIGINT)".to_owned()];
     for table in STATIC.into_iter().chain(LOGS) {
-        let columns: Vec<String> = table.columns.iter().map(|(name, kind)| format!("{name} {}", kind.sql())).collect();
+        let columns: Vec<String> = table.all_columns().map(|(name, kind)| format!("{name} {}", kind.sql())).collect();
         statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({})", table.name, columns.join(", ")));
-        if let Some(current) = table.current {
+        if let Some(current) = table.current() {
             statements.push(current_view(table, current));
         }
     }
@@ -181,8 +182,7 @@ fn schema() -> String {
 
 /// The current table is a view over its log, so the two can't differ.
 fn current_view(table: &Table, current: &str) -> String {
-    let names = table.columns.iter().map(|(name, _)| *name);
-    let columns: Vec<&str> = names.filter(|name| !LOG_COLUMNS.contains(name)).collect();
+    let columns: Vec<&str> = table.current_columns().collect();
     format!(
         "CREATE VIEW IF NOT EXISTS {current} AS SELECT {} FROM (SELECT *, row_number() OVER (PARTITION BY {} ORDER BY \
          change_sequence DESC) AS newest FROM {}) WHERE newest = 1 AND NOT is_deleted",
@@ -225,6 +225,9 @@ fn write(
         for receiver in receivers.iter().cycle().take(retail.pieces() as usize) {
             let batches = receiver.recv().map_err(Error::internal("receive rows from a generating thread"))??;
             for ((table, appender, rows), batch) in appenders.iter_mut().zip(batches) {
+                if batch.num_rows() == 0 {
+                    continue;
+                }
                 *rows += batch.num_rows() as u64;
                 appender.append_record_batch(batch).map_err(Error::internal(format!("append to {}", table.name)))?;
             }

@@ -6,7 +6,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use super::random::Random;
+use super::{change::MOST_DAYS, holidays, random::Random};
 use crate::Error;
 
 /// New customers and purchases on a day of weight 1 at the start of the sandbox.
@@ -30,6 +30,9 @@ const WEEKS: [f64; 53] = [
 const BLACK_FRIDAY_WEEK: f64 = 2.00;
 const CYBER_MONDAY_WEEK: f64 = 2.40;
 
+/// Public holidays of the whole country are quieter.
+const HOLIDAY: f64 = 0.60;
+
 /// One day of the sandbox.
 #[derive(Clone, Copy, Debug)]
 pub struct Day {
@@ -41,8 +44,13 @@ pub struct Day {
     pub length: i64,
     /// New customers of the day, at least one.
     pub customers: u32,
-    /// Purchases made on the day, whenever they become visible; at least one.
+    /// Purchases made on the day, whenever they become visible; at least one unless the shops are closed.
     pub purchases: u32,
+}
+
+/// Whether the shops are closed: nothing is sold, and no transaction is told of.
+pub fn is_closed(date: Date) -> bool {
+    (date.month(), date.day()) == (12, 25)
 }
 
 impl Day {
@@ -93,20 +101,31 @@ impl Days {
     /// # Errors
     /// `Rejected` when a day lies outside the calendar or is too busy to number its rows.
     pub fn new(start: Date, zone: &TimeZone, scale: f64, last: u32) -> Result<Self, Error> {
+        if last >= MOST_DAYS {
+            return Err(Error::Rejected(format!(
+                "the sandbox starts on {start}, more than {MOST_DAYS} days before: start it later"
+            )));
+        }
         let mut begin = midnight(start, zone)?;
         let mut date = start;
         let mut growth = 1.0;
         let mut days = Vec::with_capacity(last as usize + 1);
+        let holidays: Vec<Date> = holidays::of("CA")
+            .into_iter()
+            .filter(|holiday| holiday.subdivisions.is_empty())
+            .map(|holiday| holiday.date)
+            .collect();
         for _ in 0..=last {
             let tomorrow = date.tomorrow().map_err(Error::internal("find the day after the last"))?;
             let end = midnight(tomorrow, zone)?;
-            let busy = growth * weight(date) * scale;
+            let holiday = if holidays.binary_search(&date).is_ok() { HOLIDAY } else { 1.0 };
+            let busy = growth * weight(date) * holiday * scale;
             days.push(Day {
                 date,
                 begin,
                 length: end - begin,
                 customers: count(CUSTOMERS * busy, date)?,
-                purchases: count(PURCHASES * busy, date)?,
+                purchases: if is_closed(date) { 0 } else { count(PURCHASES * busy, date)? },
             });
             (date, begin) = (tomorrow, end);
             growth *= DAILY_GROWTH;
@@ -118,6 +137,14 @@ impl Days {
     #[inline]
     pub fn get(&self, ordinal: u32) -> &Day {
         &self.0[ordinal as usize]
+    }
+
+    /// The ordinal of the day that an instant lies in, and the offset into it; none outside.
+    pub fn place(&self, instant: i64) -> Option<(u32, i64)> {
+        let after = self.0.partition_point(|day| day.begin <= instant);
+        let day = self.0.get(after.checked_sub(1)?)?;
+        let offset = instant - day.begin;
+        (offset < day.length).then(|| (u32::try_from(after - 1).unwrap_or(u32::MAX), offset))
     }
 
     /// The ordinal of the last day.

@@ -38,7 +38,9 @@ pub struct Change {
 /// An offset into a day is below 2^37 microseconds (38 hours).
 const OFFSET_BITS: u32 = 37;
 /// Rows of one instant are told apart by their lane.
-const LANE_BITS: u32 = 9;
+const LANE_BITS: u32 = 12;
+/// What is left for the day's ordinal: more than 44 years.
+pub(super) const MOST_DAYS: u32 = 1 << (63 - OFFSET_BITS - LANE_BITS);
 
 /// The number of lanes.
 pub const LANES: u32 = 1 << LANE_BITS;
@@ -56,6 +58,11 @@ impl Change {
             sequence: (((i64::from(ordinal) << OFFSET_BITS) | offset) << LANE_BITS) | i64::from(lane),
             operation,
         }
+    }
+
+    /// The lane that it is in.
+    pub fn lane_number(self) -> u32 {
+        u32::try_from(self.sequence & i64::from(LANES - 1)).unwrap_or_default()
     }
 
     /// The same change in a higher lane.

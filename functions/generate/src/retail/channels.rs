@@ -1,17 +1,16 @@
-//! `channels`: where things are sold. Four rows without a log, as small reference tables often are.
+//! `channels`: where things are sold. Five rows without a log, as small reference tables often are.
 
 use arrow::array::RecordBatch;
 
 use super::{
     columns::{integers, text, timestamps, words},
-    table::{Table, Type},
+    table::{Log, Table, Type},
 };
 use crate::Error;
 
 /// The table.
 pub const CHANNELS: Table = Table {
     name: "channels",
-    current: None,
     key: &["channel_id"],
     columns: &[
         ("channel_id", Type::Integer),
@@ -19,12 +18,16 @@ pub const CHANNELS: Table = Table {
         ("status", Type::Text),
         ("modified_at", Type::Timestamp),
     ],
+    log: Log::None,
 };
 
-const NAMES: [&str; 4] = ["Web", "Mobile app", "Marketplace", "Telephone"];
+const NAMES: [&str; 5] = ["Web", "Mobile app", "Marketplace", "Telephone", "Store"];
 
-/// Purchases in 16 by channel: half on the web, hardly any by telephone.
-const SHARES: [i64; 16] = [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4];
+/// The channel with employees.
+pub const STORE: i64 = 5;
+
+/// Purchases in 16 by channel: most on the web, hardly any by telephone.
+const SHARES: [i64; 16] = [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 4, 5, 5, 5];
 
 /// The channel for some random bits.
 #[inline]
@@ -43,7 +46,7 @@ pub fn rows(modified_at: i64) -> Result<RecordBatch, Error> {
         statuses.append_value("active");
     }
     CHANNELS.batch(vec![
-        integers(vec![1, 2, 3, 4]),
+        integers((1..).take(NAMES.len()).collect()),
         text(&mut names),
         text(&mut statuses),
         timestamps(vec![modified_at; NAMES.len()]),

@@ -12,18 +12,17 @@ use super::{
     calendar::{Days, Slots},
     change::{Change, Operation},
     columns::{Identifiers, LogColumns, dates, epoch_day, text, timestamps, words},
+    history::MOST_LATE,
     names,
-    products::MOST_LATE,
     provinces::Province,
     random::{Random, scale, share},
-    table::{Table, Type},
+    table::{Log, Table, Type},
 };
 use crate::Error;
 
 /// The table.
 pub const CUSTOMERS: Table = Table {
     name: "customers_log",
-    current: Some("customers"),
     key: &["customer_id"],
     columns: &[
         ("customer_id", Type::Identifier),
@@ -34,12 +33,8 @@ pub const CUSTOMERS: Table = Table {
         ("date_of_birth", Type::Date),
         ("status", Type::Text),
         ("registered_at", Type::Timestamp),
-        ("is_deleted", Type::Boolean),
-        ("valid_from", Type::Timestamp),
-        ("changed_at", Type::Timestamp),
-        ("change_sequence", Type::Integer),
-        ("operation", Type::Text),
     ],
+    log: Log::Versions,
 };
 
 /// Ages in days at which an account may change.

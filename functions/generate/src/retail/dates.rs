@@ -1,12 +1,12 @@
-//! `date_dimension`: the calendar with ISO weeks and public holidays.
+//! `date_dimension`: the calendar with ISO weeks, fiscal periods and public holidays.
 
 use arrow::array::RecordBatch;
 use jiff::civil::{Date, date};
 
 use super::{
     columns::{booleans, dates, epoch_day, integers, text, words},
-    holidays::{self, Holiday},
-    table::{Table, Type},
+    holidays,
+    table::{Log, Table, Type},
 };
 use crate::Error;
 
@@ -18,7 +18,6 @@ pub const LAST_DAY: Date = date(2035, 12, 31);
 /// The table.
 pub const DATE_DIMENSION: Table = Table {
     name: "date_dimension",
-    current: None,
     key: &["date_day"],
     columns: &[
         ("date_day", Type::Date),
@@ -34,7 +33,14 @@ pub const DATE_DIMENSION: Table = Table {
         ("is_weekend", Type::Boolean),
         ("is_holiday", Type::Boolean),
         ("holiday_name", Type::Text),
+        ("fiscal_year", Type::Integer),
+        ("fiscal_quarter", Type::Integer),
+        ("fiscal_month", Type::Integer),
+        ("iso_week_start", Type::Date),
+        ("days_in_month", Type::Integer),
+        ("is_month_end", Type::Boolean),
     ],
+    log: Log::None,
 };
 
 const MONTHS: [&str; 12] = [
@@ -53,16 +59,20 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
+/// The fiscal year begins in February and is named for the calendar year in which it does.
+const FISCAL_START: i64 = 2;
+
 /// Every row, by date.
 ///
 /// # Errors
 /// `Internal` when the batch can't be assembled.
 pub fn rows() -> Result<RecordBatch, Error> {
-    let holidays: Vec<Holiday> = (FIRST_DAY.year()..=LAST_DAY.year()).flat_map(holidays::canada).collect();
+    let holidays = holidays::of("CA");
     let mut holidays = holidays.iter().peekable();
 
-    let mut integer_columns: [Vec<i64>; 7] = Default::default();
-    let (mut days, mut is_weekend, mut is_holiday) = (Vec::new(), Vec::new(), Vec::new());
+    let mut integer_columns: [Vec<i64>; 11] = Default::default();
+    let (mut days, mut week_starts) = (Vec::new(), Vec::new());
+    let (mut is_weekend, mut is_holiday, mut is_month_end) = (Vec::new(), Vec::new(), Vec::new());
     let (mut month_names, mut day_names, mut holiday_names) = (words(0, 0), words(0, 0), words(0, 0));
     let all_days = FIRST_DAY.series(jiff::Span::new().days(1)).take_while(|&day| day <= LAST_DAY);
     for day in all_days {
@@ -76,6 +86,10 @@ pub fn rows() -> Result<RecordBatch, Error> {
             i64::from(week.year()),
             i64::from(day.day()),
             i64::from(day_of_week),
+            i64::from(day.year()) - i64::from(month < FISCAL_START),
+            (month - FISCAL_START).rem_euclid(12) / 3 + 1,
+            (month - FISCAL_START).rem_euclid(12) + 1,
+            i64::from(day.days_in_month()),
         ];
         for (column, value) in integer_columns.iter_mut().zip(values) {
             column.push(value);
@@ -84,6 +98,8 @@ pub fn rows() -> Result<RecordBatch, Error> {
         month_names.append_value(MONTHS[usize::from(day.month().unsigned_abs()) - 1]);
         day_names.append_value(DAYS[usize::from(day_of_week.unsigned_abs()) - 1]);
         is_weekend.push(day_of_week >= 6);
+        week_starts.push(epoch_day(day) - i32::from(day_of_week) + 1);
+        is_month_end.push(day.day() == day.days_in_month());
 
         let mut labels = Vec::new();
         while let Some(holiday) = holidays.next_if(|holiday| holiday.date == day) {
@@ -92,7 +108,19 @@ pub fn rows() -> Result<RecordBatch, Error> {
         is_holiday.push(!labels.is_empty());
         holiday_names.append_option((!labels.is_empty()).then(|| labels.join(", ")));
     }
-    let [year, quarter, month, week, iso_year, day_of_month, day_of_week] = integer_columns.map(integers);
+    let [
+        year,
+        quarter,
+        month,
+        week,
+        iso_year,
+        day_of_month,
+        day_of_week,
+        fiscal_year,
+        fiscal_quarter,
+        fiscal_month,
+        length,
+    ] = integer_columns.map(integers);
     DATE_DIMENSION.batch(vec![
         dates(days),
         year,
@@ -107,5 +135,11 @@ pub fn rows() -> Result<RecordBatch, Error> {
         booleans(is_weekend),
         booleans(is_holiday),
         text(&mut holiday_names),
+        fiscal_year,
+        fiscal_quarter,
+        fiscal_month,
+        dates(week_starts),
+        length,
+        booleans(is_month_end),
     ])
 }

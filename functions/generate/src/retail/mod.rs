@@ -11,38 +11,65 @@ use jiff::{civil::Date, tz::TimeZone};
 use crate::{Corruption, Error};
 use calendar::{Day, Days};
 use customers::Customers;
-use products::Catalogue;
 use purchases::{OLDEST, Purchases};
 use random::Random;
+use shelves::Shelves;
+use shop::Shop;
 use table::Table;
 
+mod authors;
+mod authors_products;
 pub mod calendar;
+mod categories;
+mod categories_products;
+mod cells;
 pub mod change;
 pub mod channels;
 mod columns;
 pub mod customers;
 pub mod dates;
+mod employees;
+mod history;
 pub mod holidays;
+mod links;
 mod names;
-pub mod products;
+mod payment_types;
+mod places;
+mod products;
+mod promotion_groups;
+mod promotion_groups_products;
+mod promotions;
 pub mod provinces;
+mod publishers;
+mod publishers_products;
 pub mod purchases;
 pub mod random;
+mod shelves;
+mod shop;
+mod suppliers;
+mod suppliers_products;
 pub mod table;
 pub mod transaction_headers;
 pub mod transaction_lines;
 mod transactions;
 
-/// The change logs, in the order in which [`Retail::piece`] yields their rows.
-pub const LOGS: [&Table; 4] = [
-    &customers::CUSTOMERS,
-    &products::PRODUCTS,
-    &transaction_headers::TRANSACTION_HEADERS,
-    &transaction_lines::TRANSACTION_LINES,
-];
+/// The tables with as many rows as there are customers and purchases, in the order in which [`Retail::piece`] yields them.
+const LARGE: [&Table; 3] =
+    [&customers::CUSTOMERS, &transaction_headers::TRANSACTION_HEADERS, &transaction_lines::TRANSACTION_LINES];
+
+/// Every change log, in the order in which [`Retail::piece`] yields their rows.
+pub const LOGS: [&Table; LARGE.len() + shop::TABLES.len()] = {
+    let mut logs = [LARGE[0]; LARGE.len() + shop::TABLES.len()];
+    let mut at = 0;
+    while at < logs.len() {
+        logs[at] = if at < LARGE.len() { LARGE[at] } else { shop::TABLES[at - LARGE.len()] };
+        at += 1;
+    }
+    logs
+};
 
 /// Tables that are written once and have no log.
-pub const STATIC: [&Table; 2] = [&channels::CHANNELS, &dates::DATE_DIMENSION];
+pub const STATIC: [&Table; 3] = [&channels::CHANNELS, &dates::DATE_DIMENSION, &holidays::HOLIDAYS];
 
 /// Customers and purchases a piece, a cohort. Some 30 values a purchase make a piece a few megabytes.
 const PIECE: u32 = 8_192;
@@ -52,15 +79,17 @@ const HORIZON: u32 = OLDEST + 3;
 
 // Children of the root.
 const CUSTOMERS: u64 = 0;
-const CATALOGUE: u64 = 1;
+const SHOP: u64 = 1;
 const PURCHASES: u64 = 2;
+const SHELVES: u64 = 3;
 
 /// One partition of the retail sandbox.
 #[derive(Debug)]
 pub struct Retail {
     random: Random,
     days: Days,
-    catalogue: Catalogue,
+    shop: Shop,
+    shelves: Shelves,
     ordinal: u32,
 }
 
@@ -72,8 +101,12 @@ impl Retail {
     pub fn new(seed: u64, start: Date, zone: &TimeZone, scale: f64, ordinal: u32) -> Result<Self, Error> {
         let random = Random::new(seed);
         let days = Days::new(start, zone, scale, ordinal + HORIZON)?;
-        let catalogue = Catalogue::new(random.split(CATALOGUE), &days);
-        Ok(Self { random, days, catalogue, ordinal })
+        let shop = Shop::new(random.split(SHOP), &days);
+        // Nothing that is told of today was booked earlier than this.
+        let from = days.get(ordinal.saturating_sub(OLDEST + 2)).begin;
+        let begin = days.get(0).begin;
+        let shelves = Shelves::new(random.split(SHELVES), &shop.products, &shop.categories_products, begin, from);
+        Ok(Self { random, days, shop, shelves, ordinal })
     }
 
     /// The day of the partition.
@@ -90,22 +123,20 @@ impl Retail {
         rows.max().unwrap_or(1).div_ceil(PIECE)
     }
 
-    /// The log rows of one piece, in the order of [`LOGS`].
+    /// The log rows of one piece, in the order of [`LOGS`]. The small tables are all in the first piece; a later one ends
+    /// before them.
     ///
     /// # Errors
     /// `Internal` when a batch can't be assembled.
-    pub fn piece(&self, number: u32, corrupt: Option<Corruption>) -> Result<[RecordBatch; 4], Error> {
+    pub fn piece(&self, number: u32, corrupt: Option<Corruption>) -> Result<Vec<RecordBatch>, Error> {
         let numbers: Range<u32> = number * PIECE..(number + 1) * PIECE;
         let customers = Customers::new(self.random.split(CUSTOMERS));
-        let purchases = Purchases::new(self.random.split(PURCHASES), &self.days, customers, &self.catalogue);
-        let [headers, lines] = transactions::rows(purchases, self.ordinal, &numbers, corrupt)?;
-        // The catalogue is small: the first piece has all of it.
-        let products = self.catalogue.rows(self.ordinal)?;
-        Ok([
-            customers.rows(&self.days, self.ordinal, &numbers)?,
-            if number == 0 { products } else { products.slice(0, 0) },
-            headers,
-            lines,
-        ])
+        let purchases = Purchases::new(self.random.split(PURCHASES), &self.days, customers, &self.shelves);
+        let mut batches = vec![customers.rows(&self.days, self.ordinal, &numbers)?];
+        batches.extend(transactions::rows(purchases, self.ordinal, &numbers, corrupt)?);
+        if number == 0 {
+            batches.extend(self.shop.batches(self.ordinal)?);
+        }
+        Ok(batches)
     }
 }

@@ -15,13 +15,40 @@ pub(super) fn last(random: Random) -> Name {
     pick(LAST, random.low())
 }
 
+/// A person's two names in one.
+pub(super) fn person(random: Random) -> String {
+    format!("{} {}", first(random).0, last(random).0)
+}
+
 /// What a product is called.
 pub(super) fn product(random: Random) -> String {
+    let name = house(random);
+    let more = random.split(0);
+    match more.low() % 4 {
+        0 => format!("{name}: The {}", pick(THINGS, more.high())),
+        1 => format!("{name} of the {}", pick(PLACES, more.high())),
+        _ => name,
+    }
+}
+
+/// Two words, as companies and products are called.
+pub(super) fn house(random: Random) -> String {
     format!("{} {}", pick(THEMES, random.high()), pick(THINGS, random.low()))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the pools below are short")]
-fn pick<T: Copy>(pool: &[T], bits: u32) -> T {
+/// A name as it stands in an address of the web.
+pub(super) fn slug(name: &str) -> String {
+    name.chars()
+        .filter_map(|letter| {
+            if letter == ' ' { Some('-') } else { letter.is_ascii_alphanumeric().then(|| letter.to_ascii_lowercase()) }
+        })
+        .collect()
+}
+
+/// One of a pool, all alike.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "pools are short")]
+pub(super) fn pick<T: Copy>(pool: &[T], bits: u32) -> T {
     pool[scale(bits, pool.len() as u32) as usize]
 }
 
@@ -195,4 +222,23 @@ const THINGS: &[&str] = &[
     "Summit",
     "Voyage",
     "Workshop",
+];
+
+const PLACES: &[&str] = &[
+    "North",
+    "South",
+    "Isles",
+    "Valley",
+    "Coast",
+    "Old Town",
+    "Moon",
+    "Tides",
+    "Highlands",
+    "Lakes",
+    "Desert",
+    "Deep",
+    "Steppe",
+    "Forest",
+    "Stars",
+    "River",
 ];

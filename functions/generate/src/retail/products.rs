@@ -1,229 +1,165 @@
 //! `products_log`: the catalogue and its changes.
-//!
-//! A sandbox starts with [`FOUNDING`] products; afterwards a handful of changes a day, whatever the scale. They are few,
-//! so the catalogue of a day is folded from the start, and the log, the prices of past sales and the choice of what can
-//! be sold all read the one result.
-
-use arrow::array::RecordBatch;
 
 use super::{
-    calendar::Days,
-    change::{Change, Operation},
-    columns::{LogColumns, integers, text, words},
+    calendar::{Day, Days},
+    cells::Cell,
+    history::{History, Pace, State, Step},
     names,
     random::{Random, scale},
-    table::{Table, Type},
+    table::{Log, Table, Type},
 };
-use crate::Error;
 
 /// The table.
-pub const PRODUCTS: Table = Table {
+pub(super) const PRODUCTS: Table = Table {
     name: "products_log",
-    current: Some("products"),
     key: &["product_id"],
     columns: &[
         ("product_id", Type::Integer),
         ("name", Type::Text),
-        ("unit_price_cents", Type::Integer),
+        ("description", Type::Text),
+        ("year_published", Type::Integer),
+        ("minimum_players", Type::Integer),
+        ("maximum_players", Type::Integer),
+        ("minimum_minutes", Type::Integer),
+        ("maximum_minutes", Type::Integer),
+        ("minimum_age", Type::Integer),
+        ("users_rated", Type::Integer),
+        ("average_rating_hundredths", Type::Integer),
+        ("rating_rank", Type::Integer),
         ("cost_price_cents", Type::Integer),
+        ("msrp_cents", Type::Integer),
+        ("unit_price_cents", Type::Integer),
+        ("image_url", Type::Text),
         ("status", Type::Text),
-        ("is_deleted", Type::Boolean),
-        ("valid_from", Type::Timestamp),
-        ("changed_at", Type::Timestamp),
-        ("change_sequence", Type::Integer),
-        ("operation", Type::Text),
     ],
+    log: Log::Versions,
 };
 
-/// Products at the first instant of the sandbox. All of them share that instant, so each needs a lane.
-const FOUNDING: u32 = 500;
-const _: () = assert!(FOUNDING <= super::change::LANES);
-
-/// A late version holds from at most this long before it became visible (in microseconds).
-pub const MOST_LATE: i64 = 3 * 24 * 3_600_000_000;
+/// Products at the first instant of the sandbox.
+const FOUNDING: u32 = 5_000;
 
 const LOWEST_PRICE: i64 = 199;
 
-/// A product's state from one change to the next.
+const MECHANICS: [&str; 12] = [
+    "worker placement",
+    "hand management",
+    "set collection",
+    "area control",
+    "tile laying",
+    "route building",
+    "auction",
+    "drafting",
+    "engine building",
+    "push your luck",
+    "pattern building",
+    "hidden roles",
+];
+const MOODS: [&str; 8] = ["tense", "light", "clever", "lively", "quiet", "fast", "rich", "classic"];
+const AGES: [i64; 6] = [6, 8, 10, 10, 12, 14];
+
+/// A product's state.
 #[derive(Clone, Copy, Debug)]
-struct Version {
-    product: u32,
-    unit_price: i64,
-    cost_price: i64,
+pub(super) struct Product {
+    /// What never changes follows from this.
+    random: Random,
+    /// How often the description was rewritten.
+    edition: u8,
+    year: i64,
+    users_rated: i64,
+    rating: i64,
+    cost: i64,
+    recommended: i64,
+    /// The price of a unit, in cents.
+    pub(super) unit_price: i64,
     is_active: bool,
-    valid_from: i64,
-    ordinal: u32,
-    change: Change,
 }
 
-impl Version {
-    fn is_sold(&self) -> bool {
-        self.is_active && self.change.operation != Operation::Delete
+impl Product {
+    fn new(random: Random, row: u32, latest_year: i64) -> Self {
+        let (price, fame) = (random.split(1), random.split(2));
+        let recommended = (7 + price.below(113)) * 100 + 99;
+        let unit_price = (recommended * (80 + price.split(0).below(21)) / 100).max(LOWEST_PRICE);
+        Self {
+            random,
+            edition: 0,
+            // Most games are recent.
+            year: latest_year - i64::from(scale(scale(fame.high(), fame.high()), 40)),
+            // The first products are the popular ones.
+            users_rated: 20 + 400_000 / (i64::from(row) + 12) + fame.split(0).below(90),
+            rating: (820 - i64::from(row) / 20).max(480) + fame.split(1).below(80),
+            cost: recommended * (40 + price.split(1).below(25)) / 100,
+            recommended,
+            unit_price,
+            is_active: true,
+        }
+    }
+
+    /// Whether it can be bought in this state.
+    pub(super) fn is_sold(&self) -> bool {
+        self.is_active
     }
 }
 
-/// All versions of all products up to a day.
-#[derive(Debug)]
-pub struct Catalogue {
-    names: Vec<String>,
-    /// By product, then by `valid_from`, which within a product is also the order of the log.
-    versions: Vec<Version>,
-    /// Where a product's versions begin; one more at the end.
-    begins: Vec<usize>,
+impl State for Product {
+    const TABLE: &'static Table = &PRODUCTS;
+
+    fn cells(&self, row: u32) -> impl IntoIterator<Item = Cell> {
+        let (play, words) = (self.random.split(3), self.random.split(4 + u64::from(self.edition)));
+        let players = 1 + i64::from(scale(play.high(), 3));
+        let minutes = 10 * (1 + i64::from(scale(play.low(), 9)));
+        let most = players + 1 + i64::from(scale(play.split(0).high(), 5));
+        let description = format!(
+            "A {} game of {} and {} for {players} to {most} players.",
+            names::pick(&MOODS, words.high()),
+            names::pick(&MECHANICS, words.low()),
+            names::pick(&MECHANICS, words.split(0).low())
+        );
+        [
+            Cell::id(row),
+            names::product(self.random).into(),
+            description.into(),
+            self.year.into(),
+            players.into(),
+            most.into(),
+            minutes.into(),
+            (minutes + 15 * i64::from(scale(play.split(1).high(), 8))).into(),
+            names::pick(&AGES, play.split(2).high()).into(),
+            self.users_rated.into(),
+            self.rating.into(),
+            Cell::id(row),
+            self.cost.into(),
+            self.recommended.into(),
+            self.unit_price.into(),
+            format!("https://images.example/products/{}.png", row + 1).into(),
+            if self.is_active { "active" } else { "discontinued" }.into(),
+        ]
+    }
 }
 
-impl Catalogue {
-    /// Folds the catalogue from the start to the last day.
-    pub fn new(random: Random, days: &Days) -> Self {
-        let mut latest: Vec<Version> = (0..FOUNDING)
-            .map(|product| {
-                let change = Change::new(0, days.get(0), 0, product, Operation::Insert);
-                launch(random, product, 0, change)
-            })
-            .collect();
-        let mut versions = latest.clone();
-        for ordinal in 1..=days.last() {
-            let today = random.split(DAYS).split(u64::from(ordinal));
-            let events = 4 + scale(today.high(), 5);
-            let slots = days.get(ordinal).slots(events);
-            for event in 0..events {
-                let random_event = today.split(u64::from(event));
-                let offset = slots.early(event, random_event.split(TIME));
-                let change = Change::new(ordinal, days.get(ordinal), offset, 0, Operation::Update);
-                let version = next_version(random, random_event, &latest, ordinal, change);
-                match latest.get_mut(version.product as usize) {
-                    Some(previous) => *previous = version,
-                    None => latest.push(version),
-                }
-                versions.push(version);
+/// Mostly new prices; also ratings, texts, ends and returns of sale, deletions and launches.
+pub(super) fn fold(random: Random, days: &Days) -> History<Product> {
+    let founding = random.split(0);
+    let year = |day: &Day| i64::from(day.date.year());
+    let states = (0..FOUNDING).map(|row| Product::new(founding.split(u64::from(row)), row, year(days.get(0))));
+    History::founded(days, states).unfold(random.split(1), days, Pace(2_400), |products, moment, event| {
+        // The first product is always on sale.
+        let Some(row) = products.any(event.split(0), |row, _| row > 0) else { return Step::Nothing };
+        let (product, bits) = (products.newest(row).state, event.split(1));
+        match scale(event.high(), 100) {
+            0..8 => Step::Insert(Product::new(bits, products.rows(), year(moment.day))),
+            8..13 => Step::Delete(row),
+            13..23 => Step::Update(row, Product { is_active: !product.is_active, ..product }),
+            23..38 => {
+                let users_rated = product.users_rated + 1 + bits.below(500);
+                let rating = (product.rating + bits.split(0).below(21) - 10).clamp(100, 1_000);
+                Step::Update(row, Product { users_rated, rating, ..product })
+            }
+            38..42 => Step::Update(row, Product { edition: product.edition.wrapping_add(1), ..product }),
+            _ => {
+                let unit_price = (product.unit_price * (85 + bits.below(33)) / 100).max(LOWEST_PRICE);
+                let cost = if bits.low().is_multiple_of(3) { unit_price * 55 / 100 } else { product.cost };
+                Step::Update(row, Product { cost, unit_price, ..product })
             }
         }
-        // Stable: within a product the order of the log stays.
-        versions.sort_by_key(|version| version.product);
-        let count = u32::try_from(latest.len()).unwrap_or(u32::MAX);
-        let begins = (0..=count).map(|product| versions.partition_point(|version| version.product < product)).collect();
-        let names = (0..count).map(|product| names::product(random.split(NAMES).split(u64::from(product)))).collect();
-        Self { names, versions, begins }
-    }
-
-    /// How many products have been launched before an instant.
-    pub fn launched(&self, before: i64) -> u32 {
-        let first_version = |product: &u32| &self.versions[self.begins[*product as usize]];
-        let count = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        let later = (FOUNDING..count).rev().take_while(|product| first_version(product).valid_from >= before);
-        count - u32::try_from(later.count()).unwrap_or_default()
-    }
-
-    /// Picks one of the first `launched` products that can be sold at both instants, the popular ones more often.
-    ///
-    /// Product 0 can always be sold and is the last resort.
-    pub fn pick(&self, random: Random, launched: u32, earliest: i64, latest: i64) -> u32 {
-        let mut bits = random;
-        for _ in 0..ATTEMPTS {
-            let popularity = scale(bits.high(), bits.high());
-            let product = scale(popularity, launched);
-            let is_sold = |at| self.version(product, at).is_some_and(Version::is_sold);
-            if is_sold(earliest) && (latest == earliest || is_sold(latest)) {
-                return product;
-            }
-            bits = bits.split(0);
-        }
-        0
-    }
-
-    /// The unit price that is valid at an instant, in cents.
-    pub fn unit_price(&self, product: u32, at: i64) -> i64 {
-        self.version(product, at).map_or(LOWEST_PRICE, |version| version.unit_price)
-    }
-
-    /// The log rows of a day, in the order of the log.
-    ///
-    /// # Errors
-    /// `Internal` when the batch can't be assembled.
-    pub fn rows(&self, ordinal: u32) -> Result<RecordBatch, Error> {
-        let mut today: Vec<&Version> = self.versions.iter().filter(|version| version.ordinal == ordinal).collect();
-        today.sort_by_key(|version| version.change.sequence);
-        let (mut names, mut statuses) = (words(today.len(), 20), words(today.len(), 12));
-        let mut log = LogColumns::with_valid_from(today.len());
-        for version in &today {
-            names.append_value(&self.names[version.product as usize]);
-            statuses.append_value(if version.is_active { "active" } else { "discontinued" });
-            log.push_valid_from(version.change, version.valid_from);
-        }
-        let numbers = |value: fn(&Version) -> i64| integers(today.iter().map(|version| value(version)).collect());
-        let own = [
-            numbers(|version| i64::from(version.product) + 1),
-            text(&mut names),
-            numbers(|version| version.unit_price),
-            numbers(|version| version.cost_price),
-            text(&mut statuses),
-        ];
-        PRODUCTS.batch(own.into_iter().chain(log.finish()).collect())
-    }
-
-    /// The version that is valid at an instant; sales are recent, so the search starts at the newest.
-    #[inline]
-    fn version(&self, product: u32, at: i64) -> Option<&Version> {
-        let product = product as usize;
-        let versions = &self.versions[self.begins[product]..self.begins[product + 1]];
-        versions.iter().rev().find(|version| version.valid_from <= at)
-    }
-}
-
-const ATTEMPTS: u32 = 16;
-
-// Children of the catalogue's node, and of an event's.
-const DAYS: u64 = 0;
-const NAMES: u64 = 1;
-const PRICES: u64 = 2;
-const TIME: u64 = 0;
-const KIND: u64 = 1;
-const LATE: u64 = 2;
-
-fn launch(random: Random, product: u32, ordinal: u32, change: Change) -> Version {
-    let price = random.split(PRICES).split(u64::from(product));
-    let unit_price = (5 + price.below(95)) * 100 + 99;
-    Version {
-        product,
-        unit_price,
-        cost_price: unit_price * (40 + price.split(0).below(30)) / 100,
-        is_active: true,
-        valid_from: change.changed_at,
-        ordinal,
-        change: Change { operation: Operation::Insert, ..change },
-    }
-}
-
-/// What an event makes of the catalogue: mostly a new price; a launch when it meets a deleted product, so that the
-/// catalogue never runs dry.
-fn next_version(random: Random, event: Random, latest: &[Version], ordinal: u32, change: Change) -> Version {
-    let count = u32::try_from(latest.len()).unwrap_or(u32::MAX);
-    let product = scale(event.low(), count);
-    let previous = latest[product as usize];
-    let mut version = Version { valid_from: change.changed_at, ordinal, change, ..previous };
-    let kind = event.split(KIND);
-    match scale(kind.high(), 100) {
-        _ if previous.change.operation == Operation::Delete => launch(random, count, ordinal, change),
-        0..5 => launch(random, count, ordinal, change),
-        5..12 if product > 0 => {
-            version.change.operation = Operation::Delete;
-            version
-        }
-        12..25 if product > 0 => {
-            version.is_active = !previous.is_active;
-            version
-        }
-        _ => {
-            version.unit_price = (previous.unit_price * (85 + kind.split(0).below(33)) / 100).max(LOWEST_PRICE);
-            if scale(kind.low(), 3) == 0 {
-                version.cost_price = version.unit_price * 55 / 100;
-            }
-            let late = event.split(LATE);
-            if scale(late.high(), 100) < 20 {
-                // Never before the previous version holds: the order of validity stays the order of the log.
-                version.valid_from = (change.changed_at - late.split(0).below(MOST_LATE)).max(previous.valid_from + 1);
-            }
-            version
-        }
-    }
+    })
 }

@@ -21,7 +21,7 @@ pub enum Province {
     YT,
 }
 
-/// Province, residents in thousands, sales taxes together in thousandths of a percent.
+/// Province, residents in thousands, sales taxes together in thousandths of a percent. In the order of [`Province`].
 const TABLE: [(Province, u32, i64); 13] = [
     (Province::ON, 16_100, 13_000),
     (Province::QC, 9_100, 14_975),

@@ -9,9 +9,9 @@ use super::{
     change::{Change, Operation},
     channels,
     customers::{Customer, Customers},
-    products::Catalogue,
     provinces::Province,
     random::{Random, scale, share},
+    shelves::Shelves,
 };
 
 /// A partition tells nothing of purchases more days old than this.
@@ -36,7 +36,7 @@ const UNITS: [u8; 16] = [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6, 8, 9];
 /// The most lines that a transaction has.
 pub const MOST_LINES: usize = 8;
 /// Lanes of one purchase: its header and its lines, and one spare for a corrupted row.
-const LANES_EACH: u32 = 16;
+const LANES_EACH: u32 = 128;
 const _: () = assert!((OLDEST + 1) * LANES_EACH <= super::change::LANES);
 
 // Children of a purchase's node.
@@ -206,13 +206,13 @@ pub struct Purchases<'a> {
     random: Random,
     days: &'a Days,
     customers: Customers,
-    catalogue: &'a Catalogue,
+    shelves: &'a Shelves,
 }
 
 impl<'a> Purchases<'a> {
     /// All purchases below this node.
-    pub const fn new(random: Random, days: &'a Days, customers: Customers, catalogue: &'a Catalogue) -> Self {
-        Self { random, days, customers, catalogue }
+    pub(super) const fn new(random: Random, days: &'a Days, customers: Customers, shelves: &'a Shelves) -> Self {
+        Self { random, days, customers, shelves }
     }
 
     /// Visits the news of a day about purchases whose number lies in a range, by the day of purchase (the newest first)
@@ -255,7 +255,7 @@ impl<'a> Cohort<'a> {
             random: all.random.split(u64::from(day)),
             day,
             told,
-            launched: all.catalogue.launched(all.days.get(day).begin),
+            launched: all.shelves.launched(all.days.get(day).begin),
         }
     }
 
@@ -274,13 +274,15 @@ impl<'a> Cohort<'a> {
         let basket = random.split(BASKET);
         let mut lines = [Line::default(); MOST_LINES];
         let count = usize::from(LINES[(basket.low() % 16) as usize]);
+        let mut chosen = None;
         for (child, line) in (LINE..).zip(&mut lines[..count]) {
             let bits = random.split(child);
-            let product = self.all.catalogue.pick(bits, self.launched, earliest, latest);
+            let product = self.all.shelves.pick(bits, chosen, self.launched, earliest, latest);
+            chosen.get_or_insert(product);
             *line = Line {
                 product: i64::from(product) + 1,
                 quantity: i64::from(UNITS[(bits.low() % 16) as usize]),
-                unit_price: self.all.catalogue.unit_price(product, at),
+                unit_price: self.all.shelves.unit_price(product, at),
                 is_twice: (bits.low() / 16).is_multiple_of(512) && delivery == Delivery::First,
             };
         }

@@ -5,14 +5,13 @@ use arrow::array::{RecordBatch, StringBuilder};
 use super::{
     columns::{Identifiers, LogColumns, integers, text, timestamps, words},
     purchases::Transaction,
-    table::{Table, Type},
+    table::{Log, Table, Type},
 };
 use crate::Error;
 
 /// The table.
 pub const TRANSACTION_HEADERS: Table = Table {
     name: "transaction_headers_log",
-    current: Some("transaction_headers"),
     key: &["transaction_id"],
     columns: &[
         ("transaction_id", Type::Identifier),
@@ -24,11 +23,8 @@ pub const TRANSACTION_HEADERS: Table = Table {
         ("gross_subtotal_cents", Type::Integer),
         ("total_tax_cents", Type::Integer),
         ("total_cents", Type::Integer),
-        ("is_deleted", Type::Boolean),
-        ("changed_at", Type::Timestamp),
-        ("change_sequence", Type::Integer),
-        ("operation", Type::Text),
     ],
+    log: Log::Events,
 };
 
 /// A header's sums, in cents.

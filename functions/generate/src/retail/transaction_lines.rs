@@ -6,14 +6,13 @@ use super::{
     change::Change,
     columns::{Identifiers, LogColumns, integers},
     purchases::{Line, Transaction},
-    table::{Table, Type},
+    table::{Log, Table, Type},
 };
 use crate::Error;
 
 /// The table.
 pub const TRANSACTION_LINES: Table = Table {
     name: "transaction_lines_log",
-    current: Some("transaction_lines"),
     key: &["transaction_id", "line_number"],
     columns: &[
         ("transaction_id", Type::Identifier),
@@ -22,11 +21,8 @@ pub const TRANSACTION_LINES: Table = Table {
         ("quantity", Type::Integer),
         ("unit_price_cents", Type::Integer),
         ("gross_line_total_cents", Type::Integer),
-        ("is_deleted", Type::Boolean),
-        ("changed_at", Type::Timestamp),
-        ("change_sequence", Type::Integer),
-        ("operation", Type::Text),
     ],
+    log: Log::Events,
 };
 
 /// Lines under construction.

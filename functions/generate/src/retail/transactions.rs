@@ -13,7 +13,7 @@ use super::{
 use crate::{Corruption, Error};
 
 /// The lane of a row that only a corruption adds; lines use 1 to 8.
-const SPARE_LANE: u32 = 15;
+const SPARE_LANE: u32 = 127;
 
 /// The header and line rows of a day about purchases whose number lies in a range.
 ///

@@ -3,4 +3,5 @@
 
 mod content;
 mod purity;
+mod small;
 mod support;
