@@ -1,17 +1,23 @@
 {{ config(materialized='table') }}
 
-select distinct
-    cast(date_day as date) as date_day,
-    cast(year as {{ dbt.type_bigint() }}) as year,
-    cast(quarter as {{ dbt.type_bigint() }}) as quarter,
-    cast(month as {{ dbt.type_bigint() }}) as month,
-    cast(month_name as {{ dbt.type_string() }}) as month_name,
-    cast(week_of_year as {{ dbt.type_bigint() }}) as week_of_year,
-    cast(iso_year as {{ dbt.type_bigint() }}) as iso_year,
-    cast(day_of_month as {{ dbt.type_bigint() }}) as day_of_month,
-    cast(day_of_week as {{ dbt.type_bigint() }}) as day_of_week,
-    cast(day_name as {{ dbt.type_string() }}) as day_name,
-    cast(is_weekend as {{ dbt.type_boolean() }}) as is_weekend,
-    cast(is_holiday as {{ dbt.type_boolean() }}) as is_holiday,
-    cast(holiday_name as {{ dbt.type_string() }}) as holiday_name
-from {{ source('raw', 'dates') }}
+{{ rows_of(source('raw', 'dates'), {
+    'date_day': 'date',
+    'year': 'bigint',
+    'quarter': 'bigint',
+    'month': 'bigint',
+    'month_name': 'string',
+    'week_of_year': 'bigint',
+    'iso_year': 'bigint',
+    'iso_week_start': 'date',
+    'day_of_month': 'bigint',
+    'days_in_month': 'bigint',
+    'is_month_end': 'boolean',
+    'day_of_week': 'bigint',
+    'day_name': 'string',
+    'is_weekend': 'boolean',
+    'fiscal_year': 'bigint',
+    'fiscal_quarter': 'bigint',
+    'fiscal_month': 'bigint',
+    'holiday_name': 'string',
+    'is_holiday': 'boolean',
+}) }}

@@ -13,7 +13,9 @@ select
     original_transaction_id,
     customer_id,
     channel_id,
+    employee_id,
     subtotal_cents,
+    discount_cents,
     tax_cents,
     total_cents,
     log_partition

@@ -1,17 +1,23 @@
-with versions as (
-
-    select * from {{ ref('snp_products') }}
-
-)
-
 select
     product_id,
     name as product_name,
-    unit_price_cents,
+    description as product_description,
+    year_published,
+    minimum_players,
+    maximum_players,
+    minimum_minutes,
+    maximum_minutes,
+    minimum_age,
+    users_rated,
+    average_rating_hundredths,
+    rating_rank,
     cost_price_cents,
+    msrp_cents,
+    unit_price_cents,
+    image_url,
     status as product_status,
     is_deleted,
     valid_from,
     valid_to,
     is_current
-from versions
+from {{ ref('snp_products') }}

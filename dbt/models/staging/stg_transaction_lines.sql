@@ -1,9 +1,3 @@
-with lines as (
-
-    select * from {{ ref('snp_transaction_lines') }}
-
-)
-
 select
     transaction_id,
     line_number,
@@ -13,4 +7,4 @@ select
     gross_line_total_cents as line_total_cents,
     is_deleted,
     log_partition
-from lines
+from {{ ref('snp_transaction_lines') }}

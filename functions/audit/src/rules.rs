@@ -161,13 +161,16 @@ async fn freshness(
     column: &str,
     max_age_hours: u32,
 ) -> Result<Finding, Problem> {
-    // Against the end of the newest partition, never against the clock: a backfill of last year is fresh for last year.
+    // Against the end of the newest partition, never against the clock: a backfill of last year is fresh for last year. The week or
+    // month that a table is read by may go on after the newest day, so the time that every table has reached is what counts.
     let partitions = platform.warehouse.relation(&attempt.slot, "raw", "bgp_partitions");
+    let reached = format!("(SELECT MAX(ends_at) AS bgp_end FROM {partitions} WHERE ends_at IS NOT NULL GROUP BY table_name)");
+    let end = format!("(SELECT MIN(bgp_end) FROM {reached} AS bgp_reached)");
     let sql = format!(
         "SELECT CAST(MAX({column}) AS STRING) AS bgp_newest, \
-         CAST((SELECT MAX(ends_at) FROM {partitions}) AS STRING) AS bgp_end \
+         CAST({end} AS STRING) AS bgp_end \
          FROM {relation} HAVING MAX(CAST({column} AS TIMESTAMP)) IS NULL \
-         OR MAX(CAST({column} AS TIMESTAMP)) < (SELECT MAX(ends_at) FROM {partitions}) - INTERVAL {max_age_hours} HOUR"
+         OR MAX(CAST({column} AS TIMESTAMP)) < {end} - INTERVAL {max_age_hours} HOUR"
     );
     let found = platform.warehouse.query(&Place::Slot(attempt.slot.clone()), &sql, 1).await?;
     Ok(found.rows.first().map(|row| {

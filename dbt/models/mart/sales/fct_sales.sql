@@ -43,6 +43,11 @@ select
     lines.quantity,
     lines.unit_price_cents,
     lines.line_total_cents,
+    lines.line_discount_cents,
+    lines.order_discount_cents,
+    lines.net_cents,
+    lines.tax_cents,
+    lines.total_cents,
     lines.quantity * products.cost_price_cents as line_cost_cents
 from lines
 left join customers

@@ -3,6 +3,7 @@
     rows=['prep_transactions'],
     as_of=[
       {'history': 'dim_customers_history', 'facts': 'prep_transactions', 'key': 'customer_id', 'at': 'transaction_at'},
+      {'history': 'dim_employees_history', 'facts': 'prep_transactions', 'key': 'employee_id', 'at': 'transaction_at'},
     ],
     partition_by={'field': 'order_date', 'data_type': 'date'},
     cluster_by=['customer_id'],
@@ -19,6 +20,12 @@ customers as (
 
     select * from {{ ref('dim_customers_history') }}
 
+),
+
+employees as (
+
+    select * from {{ ref('dim_employees_history') }}
+
 )
 
 select
@@ -30,7 +37,10 @@ select
     transactions.customer_id,
     customers.customer_version_key,
     transactions.channel_id,
+    transactions.employee_id,
+    employees.employee_version_key,
     transactions.subtotal_cents,
+    transactions.discount_cents,
     transactions.tax_cents,
     transactions.total_cents
 from transactions
@@ -38,3 +48,7 @@ left join customers
     on transactions.customer_id = customers.customer_id
     and transactions.transaction_at >= customers.valid_from
     and transactions.transaction_at < {{ until('customers.valid_to') }}
+left join employees
+    on transactions.employee_id = employees.employee_id
+    and transactions.transaction_at >= employees.valid_from
+    and transactions.transaction_at < {{ until('employees.valid_to') }}

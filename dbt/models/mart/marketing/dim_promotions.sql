@@ -1,0 +1,3 @@
+{{ config(unit='promotion_id', rows=['dim_promotions_history']) }}
+
+{{ current_of(ref('dim_promotions_history'), 'promotion') }}

@@ -1,0 +1,3 @@
+{{ config(unit='promotion_id', rows=['stg_promotions']) }}
+
+{{ history_of(ref('stg_promotions'), 'promotion') }}

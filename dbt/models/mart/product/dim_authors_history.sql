@@ -1,0 +1,3 @@
+{{ config(unit='author_id', rows=['stg_authors']) }}
+
+{{ history_of(ref('stg_authors'), 'author') }}

@@ -1,0 +1,3 @@
+{{ config(unit='category_id', rows=['stg_categories']) }}
+
+{{ history_of(ref('stg_categories'), 'category') }}

@@ -1,0 +1,3 @@
+{{ config(unit='customer_id', rows=['stg_customers']) }}
+
+{{ history_of(ref('stg_customers'), 'customer') }}

@@ -1,0 +1,3 @@
+{{ config(unit='promotion_id', rows=['cln_promotions']) }}
+
+{{ versions_of(ref('cln_promotions'), key=['promotion_id']) }}

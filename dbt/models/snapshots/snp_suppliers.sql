@@ -1,0 +1,3 @@
+{{ config(unit='supplier_id', rows=['cln_suppliers']) }}
+
+{{ versions_of(ref('cln_suppliers'), key=['supplier_id']) }}

@@ -1,0 +1,21 @@
+select
+    promotion_id,
+    code as promotion_code,
+    name as promotion_name,
+    discount_level,
+    discount_pool,
+    is_stackable,
+    priority,
+    discount_type,
+    discount_value,
+    minimum_quantity,
+    minimum_subtotal_cents,
+    promotion_group_id,
+    starts_at,
+    ends_at,
+    status as promotion_status,
+    is_deleted,
+    valid_from,
+    valid_to,
+    is_current
+from {{ ref('snp_promotions') }}
