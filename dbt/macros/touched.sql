@@ -72,8 +72,9 @@
     {%- do exceptions.raise_compiler_error('a rowwise view reads exactly one relation') -%}
   {%- endif -%}
   {%- set entry = model.refs[0].name if model.refs else model.sources[0] | join('.') -%}
-  {%- set changed = columns_of_changes([entry])[changes_name(entry)] -%}
-  {%- set rebuilt = columns_of_changes([entry])[changes_name(entry) ~ '__rebuilt'] -%}
+  {%- set columns = columns_of_changes([entry]) -%}
+  {%- set changed = columns[changes_name(entry)] -%}
+  {%- set rebuilt = columns[changes_name(entry) ~ '__rebuilt'] -%}
 
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
