@@ -88,6 +88,11 @@ pub fn generate(
     let ordinal = settings.ordinal(partition)?;
     let retail = Retail::new(settings.seed, settings.start, &settings.time_zone, settings.scale, ordinal)?;
     check_window(retail.day(), window)?;
+    if corrupt.is_some() && retail.day().purchases == 0 {
+        return Err(Error::Rejected(format!(
+            "nothing is sold on {partition}, so there is no transaction to spoil: corrupt another day"
+        )));
+    }
 
     let transaction = begin(connection)?;
     settings.must_equal(&recorded_or_missing(&transaction)?)?;

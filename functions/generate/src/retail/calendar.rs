@@ -139,6 +139,11 @@ impl Days {
         &self.0[ordinal as usize]
     }
 
+    /// Whether the shops are closed on a day.
+    pub fn is_closed(&self, ordinal: u32) -> bool {
+        is_closed(self.get(ordinal).date)
+    }
+
     /// The ordinal of the day that an instant lies in, and the offset into it; none outside.
     pub fn place(&self, instant: i64) -> Option<(u32, i64)> {
         let after = self.0.partition_point(|day| day.begin <= instant);

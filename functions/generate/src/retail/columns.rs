@@ -1,6 +1,6 @@
 //! Columns under construction. Vectors of plain values become Arrow arrays without a copy.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use arrow::{
     array::{
@@ -44,6 +44,38 @@ impl Identifiers {
     pub(super) fn finish(mut self) -> ArrayRef {
         let bytes = Buffer::from_vec(self.bytes);
         Arc::new(FixedSizeBinaryArray::new(16, bytes, self.present.finish()))
+    }
+}
+
+/// Numbers, some of which may be missing.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    values: Vec<i64>,
+    present: NullBufferBuilder,
+}
+
+impl Numbers {
+    /// Room for this many.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity), present: NullBufferBuilder::new(capacity) }
+    }
+
+    /// Appends one, or a null.
+    #[inline]
+    pub(super) fn push(&mut self, value: Option<i64>) {
+        self.values.push(value.unwrap_or_default());
+        self.present.append(value.is_some());
+    }
+
+    /// Appends the id of a row counted from 0, or a null.
+    #[inline]
+    pub(super) fn push_id(&mut self, row: Option<u32>) {
+        self.push(row.map(|row| i64::from(row) + 1));
+    }
+
+    /// The finished column.
+    pub(super) fn finish(mut self) -> ArrayRef {
+        Arc::new(Int64Array::new(self.values.into(), self.present.finish()))
     }
 }
 
@@ -103,6 +135,29 @@ impl LogColumns {
 /// A builder of text with room for rows of an average length.
 pub(super) fn words(capacity: usize, length: usize) -> StringBuilder {
     StringBuilder::with_capacity(capacity, capacity * length)
+}
+
+/// Appends digits to a text under construction.
+pub(super) fn digits(words: &mut StringBuilder, mut number: u32) {
+    let mut digits = [b'0'; 10];
+    let mut first = digits.len();
+    while first == digits.len() || number > 0 {
+        first -= 1;
+        digits[first] += u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+    letters(words, &digits[first..]);
+}
+
+/// Appends ASCII letters to a text under construction.
+pub(super) fn letters(words: &mut StringBuilder, ascii: &[u8]) {
+    part(words, std::str::from_utf8(ascii).unwrap_or_default());
+}
+
+/// Appends a part to a text under construction.
+pub(super) fn part(words: &mut StringBuilder, text: &str) {
+    // Writing to memory cannot fail.
+    let _ = words.write_str(text);
 }
 
 /// A column of text.

@@ -4,16 +4,15 @@
 //! ([`AGES`]), each with a small chance, so a customer's whole history follows from that name, and the changes of a
 //! day are found by visiting one cohort an age instead of everybody.
 
-use std::fmt::Write;
-
 use arrow::array::{RecordBatch, StringBuilder};
 
 use super::{
     calendar::{Days, Slots},
     change::{Change, Operation},
-    columns::{Identifiers, LogColumns, dates, epoch_day, text, timestamps, words},
+    columns::{Identifiers, LogColumns, dates, digits, epoch_day, letters, part, text, timestamps, words},
     history::MOST_LATE,
-    names,
+    names::{self, pick},
+    places::Address,
     provinces::Province,
     random::{Random, scale, share},
     table::{Log, Table, Type},
@@ -29,8 +28,13 @@ pub const CUSTOMERS: Table = Table {
         ("first_name", Type::Text),
         ("last_name", Type::Text),
         ("email", Type::Text),
+        ("gender", Type::Text),
+        ("street", Type::Text),
+        ("city", Type::Text),
         ("province", Type::Text),
+        ("postal_code", Type::Text),
         ("date_of_birth", Type::Date),
+        ("signup_platform", Type::Text),
         ("status", Type::Text),
         ("registered_at", Type::Timestamp),
     ],
@@ -52,15 +56,36 @@ const READDRESSED: u32 = share(11_000);
 /// The share of changes that become visible later than they hold.
 const LATE: u32 = share(10_000);
 
-const MAIL_DOMAINS: [&str; 3] = ["example.com", "example.org", "example.net"];
+const MAIL_DOMAINS: [&str; 3] = ["@example.com", "@example.org", "@example.net"];
+const GENDERS: [&str; 16] = {
+    let mut genders = ["female"; 16];
+    let mut at = 8;
+    while at < 15 {
+        genders[at] = "male";
+        at += 1;
+    }
+    genders[15] = "other";
+    genders
+};
+const PLATFORMS: [&str; 8] = ["web", "web", "web", "web", "app", "app", "app", "store"];
+
+/// Days for which those who registered in a month, January to December, keep buying on average: gifts for Christmas win
+/// over few, while who starts in spring stays.
+const LOYALTY: [u32; 12] = [70, 80, 120, 140, 120, 90, 80, 80, 90, 70, 40, 35];
+/// The share of customers who never leave.
+const FAITHFUL: u32 = share(15_000);
+/// Quantiles of the exponential distribution by sixteenths, in thousandths of its mean.
+const EXPONENTIAL: [u32; 17] =
+    [0, 65, 134, 208, 288, 375, 470, 575, 693, 827, 981, 1_163, 1_386, 1_674, 2_079, 2_773, 5_000];
 
 // Children of a customer's node. The change at an age is child CHANGES + age.
 const IDENTIFIER: u64 = 0;
 const NAME: u64 = 1;
-const PROVINCE: u64 = 2;
+const ADDRESS: u64 = 2;
 const BIRTH: u64 = 3;
 const TIME: u64 = 4;
 const EARLIER: u64 = 5;
+const LOYAL: u64 = 6;
 const CHANGES: u64 = 16;
 
 /// A customer: the day of registration and the number within it.
@@ -76,7 +101,7 @@ pub struct Customer {
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     /// Where the customer lives.
-    pub province: Province,
+    address: Address,
     is_active: bool,
     /// How often the e-mail address was changed.
     mail: usize,
@@ -89,6 +114,11 @@ pub struct Version {
 }
 
 impl Version {
+    /// The province in which the customer lives.
+    pub fn province(&self) -> Province {
+        self.address.province
+    }
+
     /// Whether somebody in this state buys.
     pub fn buys(&self) -> bool {
         self.is_active && self.change.operation != Operation::Delete
@@ -108,6 +138,19 @@ impl Customers {
     /// The customer's id.
     pub fn identifier(self, customer: Customer) -> u128 {
         self.random(customer).split(IDENTIFIER).identifier()
+    }
+
+    /// How many days after the registration the customer still buys: an exponential lifetime, whose hazard depends on
+    /// the month of the registration.
+    pub fn buys_for(self, days: &Days, customer: Customer) -> u32 {
+        let bits = self.random(customer).split(LOYAL);
+        if bits.low() < FAITHFUL {
+            return u32::MAX;
+        }
+        let month = days.get(customer.day).date.month().unsigned_abs();
+        let step = (bits.high() >> 28) as usize;
+        let between = scale(bits.high() << 4, EXPONENTIAL[step + 1] - EXPONENTIAL[step]);
+        LOYALTY[usize::from(month) - 1] * (EXPONENTIAL[step] + between) / 1_000
     }
 
     /// How many customers have surely registered on a day by an offset into it. The first does so at its first instant.
@@ -174,19 +217,22 @@ fn slots(days: &Days, customer: Customer, day: u32) -> Slots {
 }
 
 fn registration(random: Random, days: &Days, customer: Customer) -> Version {
-    let day = days.get(customer.day);
-    let offset = match customer.index {
-        0 => 0,
-        index => slots(days, customer, customer.day).early(index, random.split(TIME)),
-    };
+    let (day, offset) = (days.get(customer.day), registration_offset(random, days, customer));
     let change = Change::new(customer.day, day, offset, 0, Operation::Insert);
     Version {
-        province: Province::pick(random.split(PROVINCE)),
+        address: Address::new(random.split(ADDRESS)),
         is_active: true,
         mail: 0,
         valid_from: change.changed_at,
         ordinal: customer.day,
         change,
+    }
+}
+
+fn registration_offset(random: Random, days: &Days, customer: Customer) -> i64 {
+    match customer.index {
+        0 => 0,
+        index => slots(days, customer, customer.day).early(index, random.split(TIME)),
     }
 }
 
@@ -206,7 +252,7 @@ fn change(random: Random, days: &Days, customer: Customer, age: u32, previous: &
     match kind {
         ..DELETED => return Some(version),
         DELETED..TOGGLED => version.is_active = !previous.is_active,
-        TOGGLED..MOVED => version.province = Province::pick(random.split(PROVINCE)),
+        TOGGLED..MOVED => version.address = Address::new(random.split(ADDRESS)),
         _ => version.mail += 1,
     }
     if random.low() < LATE {
@@ -222,12 +268,16 @@ struct Rows {
     first_names: StringBuilder,
     last_names: StringBuilder,
     emails: StringBuilder,
+    genders: StringBuilder,
+    streets: StringBuilder,
+    cities: StringBuilder,
     provinces: StringBuilder,
+    postal_codes: StringBuilder,
     births: Vec<i32>,
+    platforms: StringBuilder,
     statuses: StringBuilder,
     registered: Vec<i64>,
     log: LogColumns,
-    email: String,
 }
 
 impl Rows {
@@ -237,34 +287,56 @@ impl Rows {
             first_names: words(capacity, 6),
             last_names: words(capacity, 7),
             emails: words(capacity, 36),
+            genders: words(capacity, 6),
+            streets: words(capacity, 20),
+            cities: words(capacity, 9),
             provinces: words(capacity, 2),
+            postal_codes: words(capacity, 7),
             births: Vec::with_capacity(capacity),
-            statuses: words(capacity, 6),
+            platforms: words(capacity, 4),
+            statuses: words(capacity, 7),
             registered: Vec::with_capacity(capacity),
             log: LogColumns::with_valid_from(capacity),
-            email: String::new(),
         }
     }
 
     fn push(&mut self, random: Random, days: &Days, customer: Customer, version: &Version) {
-        let name = random.split(NAME);
+        let (name, birth) = (random.split(NAME), random.split(BIRTH));
         let ((first, first_mail), (last, last_mail)) = (names::first(name), names::last(name));
-        let registered = registration(random, days, customer);
-        let years_old = 18 + scale(random.split(BIRTH).high(), 62);
-        let days_old = years_old * 366 + scale(random.split(BIRTH).low(), 365);
+        let day = days.get(customer.day);
+        let registered = day.begin + registration_offset(random, days, customer);
+        let years_old = 18 + scale(birth.high(), 62);
+        let days_old = years_old * 366 + scale(birth.low(), 365);
 
         self.identifiers.push(random.split(IDENTIFIER).identifier());
         self.first_names.append_value(first);
         self.last_names.append_value(last);
-        self.email.clear();
-        let domain = MAIL_DOMAINS[(random.low() as usize % 3 + version.mail) % 3];
-        // Writing to a string cannot fail.
-        let _ = write!(self.email, "{first_mail}.{last_mail}.{}.{}@{domain}", customer.day, customer.index);
-        self.emails.append_value(&self.email);
-        self.provinces.append_value(version.province.code());
-        self.births.push(epoch_day(days.get(customer.day).date).saturating_sub_unsigned(days_old));
+        for text in [first_mail, ".", last_mail, "."] {
+            part(&mut self.emails, text);
+        }
+        digits(&mut self.emails, customer.day);
+        part(&mut self.emails, ".");
+        digits(&mut self.emails, customer.index);
+        self.emails.append_value(MAIL_DOMAINS[(random.low() as usize % 3 + version.mail) % 3]);
+        // Each field reads bits of its own.
+        let bits = birth.split(0);
+        self.genders.append_value(pick(&GENDERS, bits.high()));
+        self.platforms.append_value(pick(&PLATFORMS, bits.low()));
+
+        let (number, street, kind) = version.address.street();
+        digits(&mut self.streets, number);
+        for text in [" ", street, " "] {
+            part(&mut self.streets, text);
+        }
+        self.streets.append_value(kind);
+        self.cities.append_value(version.address.city());
+        self.provinces.append_value(version.address.province.code());
+        letters(&mut self.postal_codes, &version.address.postal_code());
+        self.postal_codes.append_value("");
+
+        self.births.push(epoch_day(day.date).saturating_sub_unsigned(days_old));
         self.statuses.append_value(if version.is_active { "active" } else { "inactive" });
-        self.registered.push(registered.change.changed_at);
+        self.registered.push(registered);
         self.log.push_valid_from(version.change, version.valid_from);
     }
 
@@ -274,8 +346,13 @@ impl Rows {
             text(&mut self.first_names),
             text(&mut self.last_names),
             text(&mut self.emails),
+            text(&mut self.genders),
+            text(&mut self.streets),
+            text(&mut self.cities),
             text(&mut self.provinces),
+            text(&mut self.postal_codes),
             dates(self.births),
+            text(&mut self.platforms),
             text(&mut self.statuses),
             timestamps(self.registered),
         ];

@@ -11,11 +11,13 @@ use jiff::{civil::Date, tz::TimeZone};
 use crate::{Corruption, Error};
 use calendar::{Day, Days};
 use customers::Customers;
-use purchases::{OLDEST, Purchases};
+use fate::{MOST_MOVED, OLDEST};
+use purchases::Purchases;
 use random::Random;
 use shelves::Shelves;
 use shop::Shop;
 use table::Table;
+use till::Till;
 
 mod authors;
 mod authors_products;
@@ -29,6 +31,7 @@ mod columns;
 pub mod customers;
 pub mod dates;
 mod employees;
+pub mod fate;
 mod history;
 pub mod holidays;
 mod links;
@@ -44,18 +47,27 @@ mod publishers;
 mod publishers_products;
 pub mod purchases;
 pub mod random;
+mod returns;
 mod shelves;
 mod shop;
 mod suppliers;
 mod suppliers_products;
 pub mod table;
+mod till;
+pub mod transaction_discounts;
 pub mod transaction_headers;
 pub mod transaction_lines;
+pub mod transaction_payments;
 mod transactions;
 
 /// The tables with as many rows as there are customers and purchases, in the order in which [`Retail::piece`] yields them.
-const LARGE: [&Table; 3] =
-    [&customers::CUSTOMERS, &transaction_headers::TRANSACTION_HEADERS, &transaction_lines::TRANSACTION_LINES];
+const LARGE: [&Table; 5] = [
+    &customers::CUSTOMERS,
+    transactions::TABLES[0],
+    transactions::TABLES[1],
+    transactions::TABLES[2],
+    transactions::TABLES[3],
+];
 
 /// Every change log, in the order in which [`Retail::piece`] yields their rows.
 pub const LOGS: [&Table; LARGE.len() + shop::TABLES.len()] = {
@@ -90,6 +102,7 @@ pub struct Retail {
     days: Days,
     shop: Shop,
     shelves: Shelves,
+    till: Till,
     ordinal: u32,
 }
 
@@ -103,10 +116,12 @@ impl Retail {
         let days = Days::new(start, zone, scale, ordinal + HORIZON)?;
         let shop = Shop::new(random.split(SHOP), &days);
         // Nothing that is told of today was booked earlier than this.
-        let from = days.get(ordinal.saturating_sub(OLDEST + 2)).begin;
+        let first = ordinal.saturating_sub(OLDEST + MOST_MOVED);
+        let from = days.get(first).begin;
         let begin = days.get(0).begin;
         let shelves = Shelves::new(random.split(SHELVES), &shop.products, &shop.categories_products, begin, from);
-        Ok(Self { random, days, shop, shelves, ordinal })
+        let till = Till::new(&shop, &days, first..ordinal + 1);
+        Ok(Self { random, days, shop, shelves, till, ordinal })
     }
 
     /// The day of the partition.
@@ -131,7 +146,14 @@ impl Retail {
     pub fn piece(&self, number: u32, corrupt: Option<Corruption>) -> Result<Vec<RecordBatch>, Error> {
         let numbers: Range<u32> = number * PIECE..(number + 1) * PIECE;
         let customers = Customers::new(self.random.split(CUSTOMERS));
-        let purchases = Purchases::new(self.random.split(PURCHASES), &self.days, customers, &self.shelves);
+        let purchases = Purchases {
+            random: self.random.split(PURCHASES),
+            days: &self.days,
+            customers,
+            shop: &self.shop,
+            shelves: &self.shelves,
+            till: &self.till,
+        };
         let mut batches = vec![customers.rows(&self.days, self.ordinal, &numbers)?];
         batches.extend(transactions::rows(purchases, self.ordinal, &numbers, corrupt)?);
         if number == 0 {

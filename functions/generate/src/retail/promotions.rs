@@ -58,6 +58,28 @@ pub(super) enum Level {
     Order,
 }
 
+/// Promotions of a pool know of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pool {
+    Order,
+    Loyalty,
+    Sale,
+    Clearance,
+    Bundle,
+}
+
+impl Pool {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Loyalty => "loyalty",
+            Self::Sale => "sale",
+            Self::Clearance => "clearance",
+            Self::Bundle => "bundle",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Scheduled,
@@ -72,7 +94,7 @@ pub(super) struct Terms {
     /// What it is taken off.
     pub(super) level: Level,
     /// Promotions of one pool know of each other.
-    pub(super) pool: &'static str,
+    pub(super) pool: Pool,
     /// Whether it goes together with others of its pool.
     pub(super) is_stackable: bool,
     /// Lower ones first.
@@ -100,9 +122,9 @@ pub(super) struct Promotion {
 }
 
 impl Promotion {
-    /// Whether it applies at an instant at which it is in this state.
-    pub(super) fn applies(&self, at: i64) -> bool {
-        self.status == Status::Active && (self.starts_at..self.ends_at).contains(&at)
+    /// From when to when it applies, as far as it stays in this state.
+    pub(super) fn applies(&self) -> Option<(i64, i64)> {
+        (self.status == Status::Active).then_some((self.starts_at, self.ends_at))
     }
 }
 
@@ -117,7 +139,7 @@ impl State for Promotion {
             format!("{}{:03}", word.to_uppercase(), row + 1).into(),
             format!("{word} {}", names::pick(&OCCASIONS, self.name.low())).into(),
             if terms.level == Level::Order { "ORDER" } else { "LINE_ITEM" }.into(),
-            terms.pool.into(),
+            terms.pool.name().into(),
             terms.is_stackable.into(),
             terms.priority.into(),
             match terms.kind {
@@ -147,7 +169,7 @@ impl State for Promotion {
 const WORDS: [&str; 10] = ["Save", "Table", "Play", "Bonus", "Meeple", "Weekend", "Season", "Corner", "Happy", "Early"];
 const OCCASIONS: [&str; 8] = ["days", "weeks", "special", "offer", "deal", "sale", "thank-you", "surprise"];
 
-const fn terms(level: Level, pool: &'static str, is_stackable: bool, priority: i64, kind: Kind, value: i64) -> Terms {
+const fn terms(level: Level, pool: Pool, is_stackable: bool, priority: i64, kind: Kind, value: i64) -> Terms {
     Terms { level, pool, is_stackable, priority, kind, value, minimum_quantity: 1, minimum_subtotal: 0, group: None }
 }
 
@@ -156,18 +178,18 @@ const TEMPLATES: [Terms; 12] = {
     use Kind::{BuyXGetY, FixedPrice, Flat, Percent};
     use Level::{Line, Order};
     [
-        Terms { minimum_subtotal: 10_000, ..terms(Order, "order", false, 10, Percent, 500) },
-        Terms { minimum_subtotal: 15_000, ..terms(Order, "order", false, 5, Flat, 1_000) },
-        Terms { minimum_subtotal: 5_000, ..terms(Order, "loyalty", true, 20, Percent, 200) },
-        Terms { group: Some(0), ..terms(Line, "sale", false, 10, Percent, 1_500) },
-        Terms { group: Some(1), minimum_quantity: 2, ..terms(Line, "sale", false, 5, Flat, 300) },
-        Terms { minimum_quantity: 5, ..terms(Line, "sale", true, 30, Percent, 500) },
-        Terms { group: Some(3), ..terms(Line, "clearance", false, 10, FixedPrice, 1_999) },
-        Terms { group: Some(2), minimum_quantity: 2, ..terms(Line, "bundle", false, 10, BuyXGetY, 1) },
-        Terms { group: Some(5), ..terms(Line, "bundle", false, 1, BuyXGetY, 1) },
-        Terms { group: Some(4), minimum_subtotal: 8_000, ..terms(Line, "clearance", true, 20, Percent, 3_000) },
-        Terms { minimum_quantity: 6, ..terms(Order, "order", true, 50, Percent, 300) },
-        Terms { minimum_quantity: 4, ..terms(Line, "loyalty", true, 40, Flat, 100) },
+        Terms { minimum_subtotal: 10_000, ..terms(Order, Pool::Order, false, 10, Percent, 500) },
+        Terms { minimum_subtotal: 15_000, ..terms(Order, Pool::Order, false, 5, Flat, 1_000) },
+        Terms { minimum_subtotal: 5_000, ..terms(Order, Pool::Loyalty, true, 20, Percent, 200) },
+        Terms { group: Some(0), ..terms(Line, Pool::Sale, false, 10, Percent, 1_500) },
+        Terms { group: Some(1), minimum_quantity: 2, ..terms(Line, Pool::Sale, false, 5, Flat, 300) },
+        Terms { minimum_quantity: 5, ..terms(Line, Pool::Sale, true, 30, Percent, 500) },
+        Terms { group: Some(3), ..terms(Line, Pool::Clearance, false, 10, FixedPrice, 1_999) },
+        Terms { group: Some(2), minimum_quantity: 2, ..terms(Line, Pool::Bundle, false, 10, BuyXGetY, 1) },
+        Terms { group: Some(5), ..terms(Line, Pool::Bundle, false, 1, BuyXGetY, 1) },
+        Terms { group: Some(4), minimum_subtotal: 8_000, ..terms(Line, Pool::Clearance, true, 20, Percent, 3_000) },
+        Terms { minimum_quantity: 6, ..terms(Order, Pool::Order, true, 50, Percent, 300) },
+        Terms { minimum_quantity: 4, ..terms(Line, Pool::Loyalty, true, 40, Flat, 100) },
     ]
 };
 const FOUNDING: usize = TEMPLATES.len();

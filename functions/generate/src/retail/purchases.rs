@@ -9,35 +9,33 @@ use super::{
     change::{Change, Operation},
     channels,
     customers::{Customer, Customers},
+    fate::{Delivery, Fate, OLDEST},
+    payment_types,
     provinces::Province,
-    random::{Random, scale, share},
+    random::{Random, scale},
+    returns,
     shelves::Shelves,
+    shop::Shop,
+    till::{Discount, Till},
 };
-
-/// A partition tells nothing of purchases more days old than this.
-pub const OLDEST: u32 = 30;
-
-/// Shares of purchases: late; and, one excluding the other: told twice, moved, cancelled, returned.
-const LATE: u32 = share(1_000);
-const REPEATED: u32 = share(500);
-const MOVED: u32 = share(700);
-const CANCELLED: u32 = share(800);
-const RETURNED: u32 = share(4_800);
-
-const MOST_DELAY: u32 = 3;
-/// Later than the latest first delivery, so that a return never precedes its purchase.
-const FIRST_RETURN: u32 = MOST_DELAY + 1;
 
 /// Lines of a transaction, in 16 transactions.
 const LINES: [u8; 16] = [1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8];
 /// Units of a line, in 16 lines.
 const UNITS: [u8; 16] = [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6, 8, 9];
+/// Payments of a transaction, in 16 transactions.
+const PAYMENTS: [u8; 16] = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4];
 
 /// The most lines that a transaction has.
 pub const MOST_LINES: usize = 8;
-/// Lanes of one purchase: its header and its lines, and one spare for a corrupted row.
+/// The most payments that a transaction has.
+const MOST_PAYMENTS: usize = 4;
+/// Lanes of one purchase: its rows of a table, and one spare for a corrupted row. Eight lines have far fewer discounts.
 const LANES_EACH: u32 = 128;
 const _: () = assert!((OLDEST + 1) * LANES_EACH <= super::change::LANES);
+
+/// Accounts older than this many days buy no more.
+const OLDEST_ACCOUNT: u32 = 1_000;
 
 // Children of a purchase's node.
 const IDENTIFIER: u64 = 0;
@@ -45,105 +43,12 @@ const TIME: u64 = 1;
 const CUSTOMER: u64 = 2;
 const BASKET: u64 = 3;
 const RETURN: u64 = 4;
+const PAYMENT: u64 = 5;
+const EMPLOYEE: u64 = 6;
 const LINE: u64 = 16;
 
-/// What becomes of a purchase, in days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fate {
-    /// Days from the purchase until it becomes visible.
-    delay: u32,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Kept,
-    /// Told again, some days after the first time.
-    Repeated {
-        after: u32,
-    },
-    /// Booked on another date, some days after the first time.
-    Moved {
-        after: u32,
-        by: i32,
-    },
-    /// Withdrawn, some days after the first time.
-    Cancelled {
-        after: u32,
-    },
-    /// Brought back, some days after the purchase.
-    Returned {
-        after: u32,
-    },
-}
-
-impl Fate {
-    /// The first purchase of a day is on time and kept, so that no partition is empty.
-    fn new(bits: Random, day: u32, index: u32) -> Self {
-        if index == 0 {
-            return Self { delay: 0, outcome: Outcome::Kept };
-        }
-        let (low, high) = (bits.low(), bits.high());
-        let delay = if low < LATE { 1 + low % MOST_DELAY } else { 0 };
-        let outcome = match high {
-            ..REPEATED => Outcome::Repeated { after: high % 2 },
-            REPEATED..MOVED => {
-                let distance = 1 + (high % 2).cast_signed();
-                let is_back = (high / 2).is_multiple_of(2) && day >= distance.unsigned_abs();
-                // A date in the future can't be booked, so a move forward waits until it is past.
-                let wait = if is_back { 0 } else { distance.unsigned_abs() };
-                Outcome::Moved { after: wait + 1 + high / 4 % 2, by: if is_back { -distance } else { distance } }
-            }
-            MOVED..CANCELLED => Outcome::Cancelled { after: 1 + high % 3 },
-            CANCELLED..RETURNED => Outcome::Returned { after: FIRST_RETURN + high % (OLDEST - FIRST_RETURN + 1) },
-            _ => Outcome::Kept,
-        };
-        Self { delay, outcome }
-    }
-
-    /// What the source is told when the purchase is this old.
-    fn deliveries(self, age: u32) -> [Option<Delivery>; 2] {
-        let since_first = age.checked_sub(self.delay);
-        let later = match self.outcome {
-            Outcome::Kept => None,
-            Outcome::Repeated { after } => (since_first == Some(after)).then_some(Delivery::Again),
-            Outcome::Moved { after, by } => (since_first == Some(after)).then_some(Delivery::Moved { by }),
-            Outcome::Cancelled { after } => (since_first == Some(after)).then_some(Delivery::Cancelled),
-            Outcome::Returned { after } => (age == after).then_some(Delivery::Return),
-        };
-        [(since_first == Some(0)).then_some(Delivery::First), later]
-    }
-
-    /// The days between which the state of customer and products must hold: from, to, counted from the purchase.
-    fn span(self) -> (i32, i32) {
-        match self.outcome {
-            Outcome::Moved { by, .. } => (by.min(0), by.max(0)),
-            Outcome::Returned { after } => (0, after.cast_signed()),
-            _ => (0, 0),
-        }
-    }
-}
-
-/// One piece of news about a purchase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// The purchase itself.
-    First,
-    /// The same once more.
-    Again,
-    /// The purchase, booked on a date this many days later, at that date's prices and taxes.
-    Moved {
-        /// Days, negative for an earlier date.
-        by: i32,
-    },
-    /// The purchase is withdrawn.
-    Cancelled,
-    /// A transaction of its own that returns some of the purchase, at the price paid.
-    Return,
-}
-
-/// A header and its lines.
-#[derive(Clone, Copy, Debug)]
+/// A header, its lines, what was taken off and how it was paid.
+#[derive(Clone, Debug)]
 pub struct Transaction {
     /// Its id.
     pub identifier: u128,
@@ -153,22 +58,48 @@ pub struct Transaction {
     pub customer: u128,
     /// Where.
     pub channel: i64,
+    /// Who sold it, in the store; the row, from 0.
+    pub employee: Option<u32>,
     /// When, in microseconds since 1970 (UTC).
     pub at: i64,
     /// Where the customer lives, which decides the tax.
     pub province: Province,
+    /// The sums, in cents.
+    pub totals: Totals,
     lines: [Line; MOST_LINES],
     count: usize,
+    /// What promotions took off, in order.
+    pub discounts: Vec<Discount>,
+    payments: [Payment; MOST_PAYMENTS],
+    paid: usize,
     /// When and how the source is told.
     pub change: Change,
+}
+
+/// A header's sums, in cents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The sum of the lines.
+    pub subtotal: i64,
+    /// What was taken off it.
+    pub discount: i64,
+    /// The tax on what was left.
+    pub tax: i64,
+}
+
+impl Totals {
+    /// What is paid.
+    pub fn total(&self) -> i64 {
+        self.subtotal - self.discount + self.tax
+    }
 }
 
 /// A line of a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Line {
-    /// The product, from 1.
-    pub product: i64,
-    /// Units, at least one.
+    /// The row of the product, from 0.
+    pub product: u32,
+    /// Units; less than 0 of a return.
     pub quantity: i64,
     /// The price of a unit, in cents.
     pub unit_price: i64,
@@ -178,9 +109,19 @@ pub struct Line {
 
 impl Line {
     /// Quantity times price, in cents.
+    #[inline]
     pub fn total(&self) -> i64 {
         self.quantity * self.unit_price
     }
+}
+
+/// A payment of a transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Payment {
+    /// The row of its type, from 0.
+    pub payment_type: u32,
+    /// Cents; less than 0 of a return.
+    pub amount: i64,
 }
 
 impl Transaction {
@@ -194,41 +135,70 @@ impl Transaction {
         &mut self.lines[..self.count]
     }
 
-    /// The sum of the lines, in cents.
-    pub fn subtotal(&self) -> i64 {
-        self.lines().iter().map(Line::total).sum()
+    /// Keeps the first lines only.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+    }
+
+    /// The payments, in order.
+    pub fn payments(&self) -> &[Payment] {
+        &self.payments[..self.paid]
+    }
+
+    /// The payments, to change them.
+    pub fn payments_mut(&mut self) -> &mut [Payment] {
+        &mut self.payments[..self.paid]
+    }
+
+    /// Pays a total with the first payment.
+    pub(super) fn pay_at_once(&mut self, total: i64) {
+        self.payments[0].amount = total;
+        self.paid = 1;
+    }
+
+    /// Keeps the payments of something only, but one at least.
+    pub(super) fn drop_empty_payments(&mut self) {
+        self.paid = self.payments().iter().take_while(|payment| payment.amount != 0).count().max(1);
     }
 }
 
-/// Everything that is ever bought.
+/// Everything that is ever bought, as far as it may be told of on one day.
 #[derive(Clone, Copy, Debug)]
-pub struct Purchases<'a> {
-    random: Random,
-    days: &'a Days,
-    customers: Customers,
-    shelves: &'a Shelves,
+pub(super) struct Purchases<'a> {
+    pub(super) random: Random,
+    pub(super) days: &'a Days,
+    pub(super) customers: Customers,
+    pub(super) shop: &'a Shop,
+    pub(super) shelves: &'a Shelves,
+    pub(super) till: &'a Till,
 }
 
-impl<'a> Purchases<'a> {
-    /// All purchases below this node.
-    pub(super) const fn new(random: Random, days: &'a Days, customers: Customers, shelves: &'a Shelves) -> Self {
-        Self { random, days, customers, shelves }
-    }
+/// One piece of news, to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News<'a> {
+    pub(super) delivery: Delivery,
+    pub(super) transaction: &'a Transaction,
+    /// What the log said of it before, when that changes.
+    pub(super) before: Option<&'a Transaction>,
+}
 
+impl Purchases<'_> {
     /// Visits the news of a day about purchases whose number lies in a range, by the day of purchase (the newest first)
     /// and number.
-    pub fn visit(self, ordinal: u32, numbers: &std::ops::Range<u32>, mut visit: impl FnMut(Delivery, &Transaction)) {
+    pub(super) fn visit(self, ordinal: u32, numbers: &std::ops::Range<u32>, mut visit: impl FnMut(News<'_>)) {
         for age in 0..=OLDEST.min(ordinal) {
             let cohort = Cohort::new(self, ordinal, age);
             for index in numbers.start..numbers.end.min(self.days.get(cohort.day).purchases) {
                 let random = cohort.random.split(u64::from(index));
-                let is_plain = random.low() >= LATE && random.high() >= RETURNED;
-                if age > 0 && is_plain {
+                if age > 0 && Fate::is_plain(random) {
                     continue;
                 }
-                let fate = Fate::new(random, cohort.day, index);
+                let fate = Fate::new(random, self.days, cohort.day, index);
                 for delivery in fate.deliveries(age).into_iter().flatten() {
-                    visit(delivery, &cohort.transaction(random, index, fate, delivery));
+                    let transaction = &cohort.transaction(random, index, fate, delivery);
+                    let is_moved = matches!(delivery, Delivery::Moved { .. });
+                    let before = is_moved.then(|| cohort.transaction(random, index, fate, Delivery::First));
+                    visit(News { delivery, transaction, before: before.as_ref() });
                 }
             }
         }
@@ -245,31 +215,55 @@ struct Cohort<'a> {
     told: u32,
     /// Products that exist on every day on which these purchases may be booked.
     launched: u32,
+    /// Employees who were hired before the purchases.
+    hired: u32,
+}
+
+/// The instants between which what a purchase refers to must hold.
+#[derive(Clone, Copy)]
+struct Span {
+    earliest: i64,
+    at: i64,
+    latest: i64,
+}
+
+impl Span {
+    /// Whether something is so at all of these instants.
+    #[inline]
+    fn holds(self, is_so: impl Fn(i64) -> bool) -> bool {
+        is_so(self.earliest) && (self.latest == self.earliest || is_so(self.latest))
+    }
 }
 
 impl<'a> Cohort<'a> {
     fn new(all: Purchases<'a>, told: u32, age: u32) -> Self {
         let day = told - age;
+        // A purchase may be booked on an earlier date, but not on one before the first.
+        let begin = all.days.get(day.saturating_sub(super::fate::MOST_MOVED)).begin;
         Self {
             all,
             random: all.random.split(u64::from(day)),
             day,
             told,
-            launched: all.shelves.launched(all.days.get(day).begin),
+            launched: all.shelves.launched(begin.max(all.days.get(0).begin + 1)),
+            hired: all.shop.employees.rows_by(begin.max(all.days.get(0).begin + 1)),
         }
     }
 
     fn transaction(&self, random: Random, index: u32, fate: Fate, delivery: Delivery) -> Transaction {
-        let today = self.all.days.get(self.day);
+        let all = &self.all;
+        let today = all.days.get(self.day);
         let offset = today.slots(today.purchases).early(index, random.split(TIME));
-        let (from, to) = fate.span();
-        let (earliest, latest) = (self.instant(from, offset), self.instant(to, offset));
-        let at = match delivery {
-            Delivery::Moved { by } => self.instant(by, offset),
-            _ => self.instant(0, offset),
+        let own = self.instant(0, offset);
+        let moved = self.instant(fate.moved_by(), offset);
+        let returned = fate.returned_at().map(|age| self.told_at(random, index, age, true));
+        let (at, booked_on) = match delivery {
+            Delivery::Moved { by } => (moved, self.day.saturating_add_signed(by)),
+            _ => (own, self.day),
         };
-        let first_day = self.day.saturating_add_signed(from);
-        let (customer, province) = self.customer(random.split(CUSTOMER), first_day, (earliest, at, latest));
+        let span = Span { earliest: own.min(moved), at, latest: own.max(moved).max(returned.unwrap_or(own)) };
+        let first_day = self.day.saturating_add_signed(fate.moved_by().min(0));
+        let (customer, province) = self.customer(random.split(CUSTOMER), first_day, span);
 
         let basket = random.split(BASKET);
         let mut lines = [Line::default(); MOST_LINES];
@@ -277,28 +271,42 @@ impl<'a> Cohort<'a> {
         let mut chosen = None;
         for (child, line) in (LINE..).zip(&mut lines[..count]) {
             let bits = random.split(child);
-            let product = self.all.shelves.pick(bits, chosen, self.launched, earliest, latest);
+            let product = all.shelves.pick(bits, chosen, self.launched, span.earliest, span.latest);
             chosen.get_or_insert(product);
+            // People take more of what is promoted. A booking on another date has the same units.
+            let more = i64::from(all.till.promotes(self.day, product)) * i64::from(1 + bits.low() / 16 % 2);
             *line = Line {
-                product: i64::from(product) + 1,
-                quantity: i64::from(UNITS[(bits.low() % 16) as usize]),
-                unit_price: self.all.shelves.unit_price(product, at),
+                product,
+                quantity: (i64::from(UNITS[(bits.low() % 16) as usize]) + more).min(9),
+                unit_price: all.shelves.unit_price(product, at),
                 is_twice: (bits.low() / 16).is_multiple_of(512) && delivery == Delivery::First,
             };
         }
+        let lines_ = &lines[..count];
+        let discounts = all.till.discounts(booked_on, at, lines_);
+        let subtotal = lines_.iter().map(Line::total).sum();
+        let discount = discounts.iter().map(|discount| discount.amount).sum();
+        let totals = Totals { subtotal, discount, tax: province.tax(subtotal - discount) };
+        let channel = channels::pick(basket.high());
+        let (payments, paid) = self.payments(random.split(PAYMENT), totals.total(), span);
         let transaction = Transaction {
             identifier: random.split(IDENTIFIER).identifier(),
             original: None,
-            customer: self.all.customers.identifier(customer),
-            channel: channels::pick(basket.high()),
+            customer: all.customers.identifier(customer),
+            channel,
+            employee: (channel == channels::STORE).then(|| self.employee(random.split(EMPLOYEE), span)),
             at,
             province,
+            totals,
             lines,
             count,
-            change: self.change(random, index, offset, delivery),
+            discounts,
+            payments,
+            paid,
+            change: self.change(random, index, delivery),
         };
         match delivery {
-            Delivery::Return => returned(&transaction, random.split(RETURN)),
+            Delivery::Return => returns::returned(&transaction, random.split(RETURN)),
             _ => transaction,
         }
     }
@@ -309,70 +317,88 @@ impl<'a> Cohort<'a> {
         day.begin + offset.min(day.length - 1)
     }
 
-    /// Somebody who buys at the earliest instant (on the first day) and at the latest, and where they live at `at`.
-    fn customer(
-        &self,
-        random: Random,
-        first_day: u32,
-        (earliest, at, latest): (i64, i64, i64),
-    ) -> (Customer, Province) {
-        let days = self.all.days;
-        let registered_today = Customers::registered_by(days, first_day, earliest - days.get(first_day).begin);
+    /// Somebody who buys at the earliest instant (on the first day) and at the latest, and where they live at the
+    /// purchase.
+    fn customer(&self, random: Random, first_day: u32, span: Span) -> (Customer, Province) {
+        let (days, customers) = (self.all.days, self.all.customers);
+        let registered_today = Customers::registered_by(days, first_day, span.earliest - days.get(first_day).begin);
+        let accounts = (first_day + 1).min(OLDEST_ACCOUNT);
         let mut bits = random;
         for _ in 0..ATTEMPTS {
             // Recent customers buy more: the age of an account is the square of a uniform draw.
-            let age = scale(scale(bits.high(), bits.high()), first_day + 1);
+            let age = scale(scale(bits.high(), bits.high()), accounts);
             let day = first_day - age;
             let count = if age == 0 { registered_today } else { days.get(day).customers };
             let customer = Customer { day, index: scale(bits.low(), count) };
-            let state = |instant| self.all.customers.at(days, customer, instant);
-            let buys = |instant| state(instant).is_some_and(|version| version.buys());
-            if let Some(now) = state(at)
-                && now.buys()
-                && (earliest == latest || (buys(earliest) && buys(latest)))
-            {
-                return (customer, now.province);
-            }
             bits = bits.split(0);
+            if customers.buys_for(days, customer) < age {
+                continue;
+            }
+            let state = |instant| customers.at(days, customer, instant);
+            let buys = |instant| state(instant).is_some_and(|version| version.buys());
+            if let Some(now) = state(span.at)
+                && now.buys()
+                && (span.earliest == span.latest || span.holds(buys))
+            {
+                return (customer, now.province());
+            }
         }
         let customer = Customer { day: first_day, index: 0 };
-        let province = self.all.customers.at(days, customer, at).map(|version| version.province);
+        let province = customers.at(days, customer, span.at).map(|version| version.province());
         (customer, province.unwrap_or(Province::ON))
     }
 
-    fn change(&self, random: Random, index: u32, offset: i64, delivery: Delivery) -> Change {
-        let (today, age) = (self.all.days.get(self.told), self.told - self.day);
-        let slots = today.slots(self.all.days.get(self.day).purchases);
-        let clock = random.split(TIME);
-        // First news comes in the first half of a slot, anything later in the second.
-        let offset = match delivery {
-            Delivery::First if age == 0 => offset,
-            Delivery::First => slots.early(index, clock.split(u64::from(age))),
-            _ => slots.late(index, clock.split(u64::from(age))),
+    /// Somebody who works in the store all the while; the first employee always does.
+    fn employee(&self, random: Random, span: Span) -> u32 {
+        let works = |row: u32| {
+            span.holds(|instant| self.all.shop.employees.at(row, instant).is_some_and(|state| state.is_active))
         };
+        let drawn = [random.high(), random.low()].map(|bits| scale(bits, self.hired));
+        drawn.into_iter().find(|&row| works(row)).unwrap_or(0)
+    }
+
+    /// How a total is paid: in parts that add up to it.
+    fn payments(&self, random: Random, total: i64, span: Span) -> ([Payment; MOST_PAYMENTS], usize) {
+        let types = &self.all.shop.payment_types;
+        let count = usize::from(PAYMENTS[(random.low() % 16) as usize]);
+        let mut payments = [Payment::default(); MOST_PAYMENTS];
+        let mut left = total;
+        for (number, payment) in payments[..count].iter_mut().enumerate() {
+            let bits = random.split(number as u64);
+            let drawn = payment_types::pick(bits.low());
+            let is_accepted = |instant| types.at(drawn, instant).is_some_and(|state| state.is_active);
+            // Every part is something as long as there is a cent for each; the last one is what is left.
+            let others = i64::try_from(count - number - 1).unwrap_or_default();
+            let part = if others == 0 { left } else { (1 + bits.below(left - others)).min(left) };
+            *payment = Payment { payment_type: if span.holds(is_accepted) { drawn } else { 0 }, amount: part };
+            left -= part;
+        }
+        (payments, count)
+    }
+
+    /// When the source is told of a purchase of this age. First news comes in the first half of a slot, anything later
+    /// in the second.
+    fn told_at(&self, random: Random, index: u32, age: u32, is_later: bool) -> i64 {
+        let (day, clock) = (self.all.days.get(self.day + age), random.split(TIME));
+        let slots = day.slots(self.all.days.get(self.day).purchases);
+        day.begin
+            + match (is_later, age) {
+                (false, 0) => slots.early(index, clock),
+                (false, _) => slots.early(index, clock.split(u64::from(age))),
+                (true, _) => slots.late(index, clock.split(u64::from(age))),
+            }
+    }
+
+    fn change(&self, random: Random, index: u32, delivery: Delivery) -> Change {
+        let (today, age) = (self.all.days.get(self.told), self.told - self.day);
+        let told_at = self.told_at(random, index, age, delivery != Delivery::First);
         let operation = match delivery {
             Delivery::First | Delivery::Again | Delivery::Return => Operation::Insert,
             Delivery::Moved { .. } => Operation::Update,
             Delivery::Cancelled => Operation::Delete,
         };
-        Change::new(self.told, today, offset, age * LANES_EACH, operation)
+        Change::new(self.told, today, told_at - today.begin, age * LANES_EACH, operation)
     }
 }
 
-const ATTEMPTS: u32 = 8;
-
-/// The return of some of a purchase: its first lines, and some units of each.
-fn returned(purchase: &Transaction, random: Random) -> Transaction {
-    let kept = scale(random.high(), u32::try_from(purchase.count).unwrap_or_default()) as usize + 1;
-    let mut transaction = Transaction {
-        identifier: random.identifier(),
-        original: Some(purchase.identifier),
-        at: purchase.change.changed_at,
-        count: kept,
-        ..*purchase
-    };
-    for (child, line) in (LINE..).zip(transaction.lines_mut()) {
-        line.quantity = 1 + random.split(child).below(line.quantity);
-    }
-    transaction
-}
+const ATTEMPTS: u32 = 12;

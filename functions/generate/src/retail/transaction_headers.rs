@@ -3,8 +3,8 @@
 use arrow::array::{RecordBatch, StringBuilder};
 
 use super::{
-    columns::{Identifiers, LogColumns, integers, text, timestamps, words},
-    purchases::Transaction,
+    columns::{Identifiers, LogColumns, Numbers, integers, text, timestamps, words},
+    purchases::{Totals, Transaction},
     table::{Log, Table, Type},
 };
 use crate::Error;
@@ -17,32 +17,17 @@ pub const TRANSACTION_HEADERS: Table = Table {
         ("transaction_id", Type::Identifier),
         ("customer_id", Type::Identifier),
         ("channel_id", Type::Integer),
+        ("employee_id", Type::Integer),
         ("type", Type::Text),
         ("original_transaction_id", Type::Identifier),
         ("transaction_at", Type::Timestamp),
         ("gross_subtotal_cents", Type::Integer),
+        ("total_discount_cents", Type::Integer),
         ("total_tax_cents", Type::Integer),
         ("total_cents", Type::Integer),
     ],
     log: Log::Events,
 };
-
-/// A header's sums, in cents.
-#[derive(Clone, Copy, Debug)]
-pub struct Totals {
-    /// The sum of the lines.
-    pub subtotal: i64,
-    /// The tax on it.
-    pub tax: i64,
-}
-
-impl Totals {
-    /// The sums of a transaction.
-    pub fn of(transaction: &Transaction) -> Self {
-        let subtotal = transaction.subtotal();
-        Self { subtotal, tax: transaction.province.tax(subtotal) }
-    }
-}
 
 /// Headers under construction.
 #[derive(Debug)]
@@ -50,10 +35,12 @@ pub struct Headers {
     identifiers: Identifiers,
     customers: Identifiers,
     channels: Vec<i64>,
+    employees: Numbers,
     types: StringBuilder,
     originals: Identifiers,
     instants: Vec<i64>,
     subtotals: Vec<i64>,
+    discounts: Vec<i64>,
     taxes: Vec<i64>,
     totals: Vec<i64>,
     log: LogColumns,
@@ -66,10 +53,12 @@ impl Headers {
             identifiers: Identifiers::new(capacity),
             customers: Identifiers::new(capacity),
             channels: Vec::with_capacity(capacity),
+            employees: Numbers::new(capacity),
             types: words(capacity, 8),
             originals: Identifiers::new(capacity),
             instants: Vec::with_capacity(capacity),
             subtotals: Vec::with_capacity(capacity),
+            discounts: Vec::with_capacity(capacity),
             taxes: Vec::with_capacity(capacity),
             totals: Vec::with_capacity(capacity),
             log: LogColumns::new(capacity),
@@ -82,12 +71,14 @@ impl Headers {
         self.identifiers.push_option(identifier);
         self.customers.push(transaction.customer);
         self.channels.push(transaction.channel);
+        self.employees.push_id(transaction.employee);
         self.types.append_value(kind);
         self.originals.push_option(transaction.original);
         self.instants.push(transaction.at);
         self.subtotals.push(totals.subtotal);
+        self.discounts.push(totals.discount);
         self.taxes.push(totals.tax);
-        self.totals.push(totals.subtotal + totals.tax);
+        self.totals.push(totals.total());
         self.log.push(transaction.change);
     }
 
@@ -100,10 +91,12 @@ impl Headers {
             self.identifiers.finish(),
             self.customers.finish(),
             integers(self.channels),
+            self.employees.finish(),
             text(&mut self.types),
             self.originals.finish(),
             timestamps(self.instants),
             integers(self.subtotals),
+            integers(self.discounts),
             integers(self.taxes),
             integers(self.totals),
         ];

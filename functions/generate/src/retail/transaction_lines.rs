@@ -65,7 +65,7 @@ impl Lines {
     pub fn push_line(&mut self, transaction: u128, number: u32, line: &Line, change: Change) {
         self.identifiers.push(transaction);
         self.numbers.push(i64::from(number));
-        self.products.push(line.product);
+        self.products.push(i64::from(line.product) + 1);
         self.quantities.push(line.quantity);
         self.prices.push(line.unit_price);
         self.totals.push(line.total());

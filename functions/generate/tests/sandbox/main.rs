@@ -5,3 +5,4 @@ mod content;
 mod purity;
 mod small;
 mod support;
+mod till;

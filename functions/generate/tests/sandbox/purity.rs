@@ -7,7 +7,7 @@ use jiff::{ToSpan, civil::date, tz::TimeZone};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn any_order_with_repeats_gives_the_same_rows(
@@ -49,8 +49,9 @@ fn seed_scale_and_start_each_matter() {
     ];
     for other in others {
         let digest = World::of_days(other, 2).digest();
-        assert_ne!(digest[0], base[0]);
-        assert_ne!(digest[3], base[3]);
+        for table in ["customers_log", "transaction_headers_log", "transaction_payments_log"] {
+            assert_ne!(digest[table], base[table]);
+        }
     }
 }
 

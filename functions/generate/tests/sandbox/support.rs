@@ -1,4 +1,6 @@
 //! A sandbox in memory and questions to it.
+use std::collections::BTreeMap;
+
 use duckdb::{Connection, types::FromSql};
 use generate::{Corruption, Error, Sandbox, Summary, generate, initialize};
 use jiff::{
@@ -8,9 +10,6 @@ use jiff::{
 };
 
 pub(crate) const START: Date = date(2025, 8, 1);
-
-pub(crate) const TABLES: [&str; 6] =
-    ["customers_log", "products_log", "transaction_headers_log", "transaction_lines_log", "channels", "date_dimension"];
 
 pub(crate) fn settings(scale: f64) -> Sandbox {
     Sandbox { seed: 42, scale, start: START, time_zone: TimeZone::get("America/Toronto").unwrap(), threads: 2 }
@@ -61,10 +60,17 @@ impl World {
         self.ask(&format!("SELECT count(*) FROM {from}"))
     }
 
-    /// Independent of the order of rows, but not of how often one is there.
-    pub(crate) fn digest(&self) -> Vec<String> {
-        let digest = |table: &&str| self.ask(&format!("SELECT count(*) || ' ' || sum(hash({table})) FROM {table}"));
-        TABLES.iter().map(digest).collect()
+    /// The names of all tables of the source.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        let names = "SELECT table_name FROM duckdb_tables() WHERE table_name NOT IN ('sandbox', 'days') ORDER BY 1";
+        let mut statement = self.connection.prepare(names).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Of every table. Independent of the order of rows, but not of how often one is there.
+    pub(crate) fn digest(&self) -> BTreeMap<String, String> {
+        let digest = |table: &str| self.ask(&format!("SELECT count(*) || ' ' || sum(hash({table})) FROM {table}"));
+        self.tables().into_iter().map(|table| (table.clone(), digest(&table))).collect()
     }
 
     /// A table `days` of the sandbox's days and their windows, to name business dates in SQL without a time zone.
