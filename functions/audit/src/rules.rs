@@ -164,7 +164,8 @@ async fn freshness(
     // Against the end of the newest partition, never against the clock: a backfill of last year is fresh for last year. The week or
     // month that a table is read by may go on after the newest day, so the time that every table has reached is what counts.
     let partitions = platform.warehouse.relation(&attempt.slot, "raw", "bgp_partitions");
-    let reached = format!("(SELECT MAX(ends_at) AS bgp_end FROM {partitions} WHERE ends_at IS NOT NULL GROUP BY table_name)");
+    let reached =
+        format!("(SELECT MAX(ends_at) AS bgp_end FROM {partitions} WHERE ends_at IS NOT NULL GROUP BY table_name)");
     let end = format!("(SELECT MIN(bgp_end) FROM {reached} AS bgp_reached)");
     let sql = format!(
         "SELECT CAST(MAX({column}) AS STRING) AS bgp_newest, \

@@ -29,18 +29,18 @@ const SPOILED: [(&str, &str, &str); 6] = [
     ),
     (
         "transaction_headers",
-        "(null, 'c1', 1, 'Purchase', null, timestamp '2025-08-01', 5, 1, 6, false, timestamp '2025-08-01', 900004, 'insert', '2025-08-01')",
+        "(null, 'c1', 1, 'Purchase', null, timestamp '2025-08-01', 5, 0, 1, 6, false, timestamp '2025-08-01', 900004, 'insert', '2025-08-01')",
         "not_null_cln_transaction_headers_transaction_id",
     ),
     (
         "transaction_headers",
-        "('t0-2', 'c2', 2, 'Purchase', null, timestamp '2025-08-01', 7, 1, 8, false, timestamp '2025-08-01', 900004, 'insert', '2025-08-01')",
+        "('t0-2', 'c2', 2, 'Purchase', null, timestamp '2025-08-01', 7, 0, 1, 8, false, timestamp '2025-08-01', 900004, 'insert', '2025-08-01')",
         "unique_cln_transaction_headers_change_sequence",
     ),
     (
         "transaction_headers",
-        "('t0-3', 'c1', 1, 'Purchase', null, timestamp '2025-08-01', 5, 1, 7, false, timestamp '2025-08-01', 900005, 'update', '2025-08-01')",
-        "holds_cln_transaction_headers_total_cents_gross_subtotal_cents_total_tax_cents",
+        "('t0-3', 'c1', 1, 'Purchase', null, timestamp '2025-08-01', 5, 0, 1, 7, false, timestamp '2025-08-01', 900005, 'update', '2025-08-01')",
+        "holds_cln_transaction_headers_total_cents_gross_subtotal_cents_total_discount_cents_total_tax_cents",
     ),
 ];
 

@@ -29,7 +29,7 @@ const TABLES: [(&str, &str); 4] = [
     (
         "transaction_headers",
         "transaction_id varchar, customer_id varchar, channel_id bigint, type varchar, original_transaction_id varchar, \
-         transaction_at timestamp, gross_subtotal_cents bigint, total_tax_cents bigint, total_cents bigint, \
+         transaction_at timestamp, gross_subtotal_cents bigint, total_discount_cents bigint, total_tax_cents bigint, total_cents bigint, \
          is_deleted boolean, changed_at timestamp, change_sequence bigint, operation varchar",
     ),
     (
@@ -189,7 +189,7 @@ impl Partition {
         }
         let key = self.key(&id);
         let row = format!(
-            "({key}, 'c{}', {}, 'Purchase', null, {}, {subtotal}, 10, {}, {is_deleted}, {changed_at}, SEQUENCE, '{operation}')",
+            "({key}, 'c{}', {}, 'Purchase', null, {}, {subtotal}, 0, 10, {}, {is_deleted}, {changed_at}, SEQUENCE, '{operation}')",
             self.random.below(CUSTOMERS),
             1 + self.random.below(2),
             at(date, self.random.below(24)),

@@ -14,6 +14,7 @@ select
     customer_id,
     channel_id,
     subtotal_cents,
+    discount_cents,
     tax_cents,
     total_cents,
     log_partition

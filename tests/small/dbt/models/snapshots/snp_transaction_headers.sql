@@ -24,6 +24,7 @@ select
     original_transaction_id,
     transaction_at,
     gross_subtotal_cents,
+    total_discount_cents,
     total_tax_cents,
     total_cents,
     is_deleted,

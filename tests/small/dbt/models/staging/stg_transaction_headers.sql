@@ -13,6 +13,7 @@ select
     transaction_at,
     cast(transaction_at as date) as order_date,
     gross_subtotal_cents as subtotal_cents,
+    total_discount_cents as discount_cents,
     total_tax_cents as tax_cents,
     total_cents,
     is_deleted,

@@ -5,6 +5,7 @@ select
     transaction_type,
     count(*) as transaction_count,
     cast(sum(subtotal_cents) as {{ dbt.type_bigint() }}) as subtotal_cents,
+    cast(sum(discount_cents) as {{ dbt.type_bigint() }}) as discount_cents,
     cast(sum(tax_cents) as {{ dbt.type_bigint() }}) as tax_cents,
     cast(sum(total_cents) as {{ dbt.type_bigint() }}) as total_cents
 from {{ ref('fct_transactions') }}

@@ -31,6 +31,7 @@ select
     customers.customer_version_key,
     transactions.channel_id,
     transactions.subtotal_cents,
+    transactions.discount_cents,
     transactions.tax_cents,
     transactions.total_cents
 from transactions
