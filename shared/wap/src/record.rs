@@ -135,9 +135,9 @@ pub enum Refused {
     ViewMissing { view: Identifier },
     #[error(
         "partition {partitions} was refused by the audit of attempt {attempt} ({reason}) and has not changed since; \
-         correct it and run it again, or go on without it: bgp hold {first}"
+         correct it and run it again, or go on without it: bgp hold {newest}"
     )]
-    RefusedBefore { partitions: String, first: PartitionKey, attempt: AttemptId, reason: String },
+    RefusedBefore { partitions: String, newest: PartitionKey, attempt: AttemptId, reason: String },
     #[error("the record was changed by somebody else meanwhile; try again")]
     Moved,
     #[error("attempt {attempt} has not done {step}, which comes before this; do its steps in their order")]
@@ -191,7 +191,8 @@ impl Deployment {
         let partitions: BTreeSet<&PartitionKey> =
             refusal.changes.iter().map(|change| &change.partition).filter(|key| key.as_str() != "all").collect();
         Err(Refused::RefusedBefore {
-            first: partitions.first().map_or_else(PartitionKey::all, |first| (*first).clone()),
+            // A week or month that came with a day begins before it, and is seldom what is wrong.
+            newest: partitions.last().map_or_else(PartitionKey::all, |newest| (*newest).clone()),
             partitions: crate::list_partitions(partitions.iter().copied()),
             attempt: refusal.attempt.clone(),
             reason: refusal.reason.clone(),

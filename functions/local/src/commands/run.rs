@@ -156,7 +156,9 @@ pub(crate) fn explain(raised: &Raised, label: &str) -> Failure {
     let live = audit["live_cycle"].as_u64().unwrap_or_default();
     let seen = if live == 0 { "nothing, as before".to_owned() } else { format!("cycle {live}, unchanged") };
     let partition = output::cell(&audit["partitions"]);
-    let first = partition.split(", ").find(|name| *name != "all").unwrap_or(&partition).to_owned();
+    // The run's own partition, if it is among them: a week or month that comes with a day is seldom what is wrong.
+    let mut named = partition.split(", ").filter(|name| *name != "all");
+    let first = named.clone().find(|name| *name == label).or_else(|| named.next()).unwrap_or(&partition).to_owned();
     let _ = write!(
         text,
         "\nreaders see {seen}. Correct the source and run {first} again, or go on without it: bgp hold {first}"
