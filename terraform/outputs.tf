@@ -1,7 +1,7 @@
 # What to type next.
 output "build" {
   description = "Builds and pushes the images, and writes their digests to images.auto.tfvars.json in the bucket of the state."
-  value       = "gcloud builds submit --config=cloudbuild.yaml --region=${var.region} --service-account=projects/${var.project}/serviceAccounts/${local.accounts.build.email} --substitutions=_REGISTRY=${module.registry.address},_STATE=${var.project}-terraform"
+  value       = "gcloud builds submit --config=cloudbuild.yaml --region=${var.region} --service-account=projects/${var.project}/serviceAccounts/${local.accounts.build.email} --gcs-source-staging-dir=gs://${var.project}-terraform/source --substitutions=_REGISTRY=${module.registry.address},_STATE=${var.project}-terraform"
 }
 
 output "images" {

@@ -36,25 +36,31 @@ resource "google_artifact_registry_repository_iam_member" "build" {
   member     = var.build_account.member
 }
 
-# Cloud Build reads the uploaded source, writes logs, and asks for what the scan found.
 resource "google_project_iam_member" "build" {
-  for_each = toset(concat(
-    ["roles/logging.logWriter", "roles/storage.objectViewer", "roles/ondemandscanning.admin"],
-    var.may_deploy ? local.deployment : [],
-  ))
+  for_each = toset(concat(["roles/logging.logWriter"], var.may_deploy ? local.deployment : []))
 
   project = var.project
   role    = each.value
   member  = var.build_account.member
 }
 
-# The state of Terraform is written by who deploys.
-resource "google_storage_bucket_iam_member" "state" {
-  count = var.may_deploy ? 1 : 0
-
+# The bucket of the state also has the source that is built, and the digests of what was. A build that deploys writes the state.
+resource "google_storage_bucket_iam_member" "build" {
   bucket = var.state_bucket
   role   = "roles/storage.objectUser"
   member = var.build_account.member
+
+  dynamic "condition" {
+    for_each = var.may_deploy ? [] : [["source/", "images.auto.tfvars.json"]]
+    content {
+      title       = "build-writes"
+      description = "Not the state."
+      expression = join(" || ", [
+        for prefix in condition.value :
+        "resource.name.startsWith(\"projects/_/buckets/${var.state_bucket}/objects/${prefix}\")"
+      ])
+    }
+  }
 }
 
 locals {

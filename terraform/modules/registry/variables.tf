@@ -31,12 +31,6 @@ variable "may_deploy" {
 }
 
 variable "state_bucket" {
-  description = "The bucket of Terraform's state, where the build may deploy."
+  description = "The bucket of Terraform's state, which was there before Terraform."
   type        = string
-  default     = null
-
-  validation {
-    condition     = !var.may_deploy || var.state_bucket != null
-    error_message = "A build that deploys needs the bucket of Terraform's state."
-  }
 }
