@@ -109,6 +109,27 @@ def logs_are_written():
     return problems
 
 
+def slots_are_dropped_and_nothing_else():
+    """drop-slots, with a bq that says what it was asked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, asked = pathlib.Path(folder, "bq"), pathlib.Path(folder, "asked")
+        slots = ["retail_blue_1_a2f62c4cd4_mart", "retail_green_2_f0a16ea8be_raw"]
+        listed = "datasetId\n" + "\n".join(["live", *slots, "raw", "retail_blue_print"])
+        program.write_text(f"#!/bin/sh\necho \"$@\" >> {asked}\ncase \"$*\" in *ls*) printf '{listed}\n';; esac\n")
+        program.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+        def drop(*arguments, answer=""):
+            asked.write_text("")
+            command = [ROOT / "terraform/drop-slots", "example-project", *arguments]
+            done = subprocess.run(command, env=environment, input=answer, text=True, capture_output=True)
+            return done.returncode, [line.split(":")[-1] for line in asked.read_text().splitlines() if line.startswith("rm")]
+
+        problems = [] if drop("--yes") == (0, slots) else [f"with --yes it did {drop('--yes')}"]
+        problems += [] if drop(answer="example-project\n") == (0, slots) else ["it does not drop when it is told to"]
+        return problems + ([] if drop(answer="yes\n") == (1, []) else ["it drops before somebody said the project's name"])
+
+
 # --- with Terraform ---------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +283,13 @@ def life(terraform, is_real):
     problems = change_as_at_run_time(terraform.folder)
     again = terraform.run("plan", *options, "-detailed-exitcode")
     report("a plan after the pipeline has run is empty", problems + problems_of(again))
+    protected = ["lake.google_storage_bucket.lake", *(f"warehouse.google_bigquery_dataset.{name}" for name in ["raw", "live"])]
+    done = terraform.run("destroy", *options, "-auto-approve")
+    left = terraform.run("state", "list").stdout.splitlines()
+    problems = [] if done.returncode else ["it was destroyed"]
+    problems += [f"{address} was destroyed" for address in protected if f"module.{address}" not in left]
+    report("destroy is refused while data is protected", problems)
+    terraform.run("apply", *options, "-auto-approve")
     done = terraform.run("apply", *options, "-auto-approve", "-var=deletion_protection=false")
     changed = re.search(r"(\d+) added, (\d+) changed, (\d+) destroyed", done.stdout)
     problems = problems_of(done) or ([] if changed and changed.groups() == ("0", "3", "0") else [f"changed: {changed and changed[0]}"])
@@ -306,6 +334,7 @@ def main():
     report("what images copy is there", sources_of_images_exist())
     report("events that are filtered by are announced", topics_and_types_agree())
     report("metrics count what is logged", logs_are_written())
+    report("slots are dropped, and nothing else", slots_are_dropped_and_nothing_else())
     problems, note = documents.check()
     report("commands of the documents exist", problems, note)
     is_complete = with_terraform()

@@ -3,7 +3,8 @@
 It serves google.json, the schema of those resources that this configuration uses, as it was read off the provider 7.46, over version 5
 of the plugin protocol (https://developer.hashicorp.com/terraform/plugin/terraform-plugin-protocol). So Terraform checks names and
 types of all arguments, plans, and runs its tests with mocks. What the provider itself refuses, such as a word that an argument does not
-take, is not seen. "Applying" keeps what was planned, and makes up what only Google knows.
+take, is not seen. "Applying" keeps what was planned, makes up what only Google knows, and
+destroys nothing whose deletion_policy is PREVENT.
 
     with serving() as environment:
         subprocess.run(["terraform", "validate"], env={**os.environ, **environment})
@@ -151,7 +152,10 @@ def plan(request):
 
 
 def apply(request):
-    planned = value_of(request[3])
+    planned, prior = value_of(request[3]), value_of(request.get(2))
+    if planned is None and prior.get("deletion_policy") == "PREVENT":
+        refusal = message((1, 1), (2, f"{request[1].decode()} is protected: deletion_policy is PREVENT"))
+        return message((1, dynamic(prior)), (3, refusal))
     if planned is not None:
         made_up(SCHEMA[request[1].decode()], planned, request[1].decode())
     return message((1, dynamic(planned)))
