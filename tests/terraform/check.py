@@ -299,9 +299,9 @@ def life(terraform, is_real):
 
 
 def with_terraform():
-    program = shutil.which("terraform") or shutil.which("tofu")
+    program = shutil.which("terraform")
     if not program:
-        print("Terraform's own checks did not run: neither terraform nor tofu is on the PATH; install terraform 1.9 or newer")
+        print("Terraform's own checks did not run: terraform is not on the PATH; install version 1.9 or newer")
         return False
     os.environ.pop("TF_REATTACH_PROVIDERS", None)
     if not pathlib.Path(os.environ.get("TF_CLI_CONFIG_FILE", "/")).exists():
