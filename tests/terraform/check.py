@@ -306,13 +306,19 @@ def with_terraform():
     os.environ.pop("TF_REATTACH_PROVIDERS", None)
     if not pathlib.Path(os.environ.get("TF_CLI_CONFIG_FILE", "/")).exists():
         del os.environ["TF_CLI_CONFIG_FILE"]
+    version = json.loads(subprocess.run([program, "version", "-json"], text=True, capture_output=True, check=True).stdout)["terraform_version"]
+    if [int(part) for part in version.split("-")[0].split(".")] < [1, 9]:
+        print(f"Terraform's own checks did not run: terraform is {version}; install version 1.9 or newer")
+        return False
     formatted = subprocess.run([program, "fmt", "-check", "-recursive", ROOT / "terraform"], text=True, capture_output=True)
     report("format", [f"{file} is not formatted; run terraform fmt -recursive terraform" for file in formatted.stdout.split()])
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         folder = copied(pathlib.Path(scratch))
         terraform = Terraform(program, folder, {})
-        # Once for all modules.
-        terraform.environment["TF_PLUGIN_CACHE_DIR"] = scratch
+        # The provider has some hundred megabytes: once for all modules, and for all runs.
+        plugins = pathlib.Path(os.environ.get("BGP_CACHE", scratch), "terraform-plugins")
+        plugins.mkdir(parents=True, exist_ok=True)
+        terraform.environment["TF_PLUGIN_CACHE_DIR"] = str(plugins)
         terraform.environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"
         init = terraform.run("init", "-backend=false", "-no-color")
         is_real = init.returncode == 0
