@@ -109,6 +109,26 @@ def logs_are_written():
     return problems
 
 
+def build_can_be_read():
+    """Every script of the build is one that sh reads, and every substitution is one that it has."""
+    import yaml
+
+    build = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
+    known = set(build["substitutions"]) | {"_"}
+    problems = []
+    for step in build["steps"]:
+        script = step.get("script") or step["args"][-1].replace("$$", "$")
+        checked = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True)
+        problems += [f"step {step['id']}: {checked.stderr.strip()}"] if checked.returncode else []
+        # The images of some steps have no bash, which scripts are for by default.
+        if "script" in step and not script.startswith("#!/bin/sh -e"):
+            problems.append(f"step {step['id']} does not begin with #!/bin/sh -e")
+        problems += [f"step {step['id']}: no substitution {name}" for name in sorted(set(re.findall(r"\$(_[A-Z]*)", script)) - known)]
+    output = (ROOT / "terraform/outputs.tf").read_text()
+    problems += [f"the output build sets {name}, which the build does not know" for name in re.findall(r"[=,](_[A-Z]+)=", output) if name not in known]
+    return problems
+
+
 def slots_are_dropped_and_nothing_else():
     """drop-slots, with a bq that says what it was asked for."""
     with tempfile.TemporaryDirectory() as folder:
@@ -340,6 +360,7 @@ def main():
     report("what images copy is there", sources_of_images_exist())
     report("events that are filtered by are announced", topics_and_types_agree())
     report("metrics count what is logged", logs_are_written())
+    report("the build can be read", build_can_be_read())
     report("slots are dropped, and nothing else", slots_are_dropped_and_nothing_else())
     problems, note = documents.check()
     report("commands of the documents exist", problems, note)
