@@ -87,6 +87,13 @@ impl Dbt {
         Ok(())
     }
 
+    /// The project, parsed, as the file that [`Settings::parsed`] can name. It belongs to this version of the program, and
+    /// what dbt needs to read the project quickly is beside it.
+    pub async fn parsed_file(&self) -> Result<PathBuf, Error> {
+        self.project().await?;
+        Ok(self.file(&self.key().await?))
+    }
+
     /// Sends a command to a worker that knows the project. The worker is out of its place meanwhile: whoever drops this
     /// future, drops the worker.
     async fn command(&self, command: &Value) -> Result<CommandAnswer, Error> {

@@ -10,17 +10,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dbt::Place;
-use events::{EventSink, StoreSink};
+use events::EventSink;
 use pipeline::Pipeline;
 use state::Holder;
-use store::{Folder, ObjectStore};
+use store::ObjectStore;
 use wap::{Identifier, Slot};
-use warehouse::{DuckDb, Warehouse};
+use warehouse::Warehouse;
 
 use crate::{Config, Problem, Target};
 
 #[cfg(feature = "google")]
 mod cloud;
+#[cfg(feature = "duckdb")]
+mod embedded;
 
 /// The schema for relations of a dbt project that are in no layer.
 pub(crate) const UNLAYERED: &str = "main";
@@ -32,7 +34,6 @@ pub(crate) struct Backends {
     pub warehouse: Arc<dyn Warehouse>,
     pub events: Arc<dyn EventSink>,
     pub holder: Holder,
-    pub dbt_target: dbt::Target,
     /// Variables for the process that dbt runs in.
     pub dbt_environment: BTreeMap<String, String>,
     pub local: Arc<dyn Local>,
@@ -49,6 +50,15 @@ impl Backends {
 
 #[cfg(feature = "google")]
 use cloud::open as in_the_cloud;
+#[cfg(feature = "duckdb")]
+use embedded::open as embedded;
+
+#[cfg(not(feature = "duckdb"))]
+fn embedded(_: &Path, _: &Pipeline) -> Result<Backends, Problem> {
+    Err(Problem::rejected(
+        "this program was built without DuckDB, for the cloud; set BGP_TARGET to bigquery, or build it with the feature duckdb",
+    ))
+}
 
 #[cfg(not(feature = "google"))]
 #[expect(clippy::unused_async, reason = "stands in for what waits for the cloud")]
@@ -84,53 +94,4 @@ pub struct Draft {
     pub file: PathBuf,
     #[cfg(feature = "google")]
     object: Option<store::Draft>,
-}
-
-fn embedded(home: &Path, pipeline: &Pipeline) -> Result<Backends, Problem> {
-    let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(home.join("bucket"))?);
-    let live = pipeline.live.dataset.as_str();
-    let warehouse = DuckDb::open(&home.join("warehouse"), store.clone(), live)?;
-    Ok(Backends {
-        events: Arc::new(StoreSink::new(store.clone())),
-        store,
-        warehouse: Arc::new(warehouse.clone()),
-        holder: Holder::this_process(),
-        dbt_target: dbt::Target::Duckdb,
-        dbt_environment: BTreeMap::new(),
-        local: Arc::new(Embedded { warehouse, home: home.into() }),
-    })
-}
-
-#[derive(Debug)]
-struct Embedded {
-    warehouse: DuckDb,
-    home: PathBuf,
-}
-
-#[async_trait]
-impl Local for Embedded {
-    fn slot_file(&self, slot: &Slot) -> Option<PathBuf> {
-        Some(self.warehouse.slot_file(slot))
-    }
-
-    fn place(&self, slot: &Slot, schemas: BTreeMap<String, Identifier>) -> Place {
-        Place::Duckdb { file: self.warehouse.slot_file(slot), schemas }
-    }
-
-    async fn source(&self, path: &str) -> Result<PathBuf, Problem> {
-        Ok(self.home.join(path))
-    }
-
-    /// The file itself: whoever changes it holds its lock.
-    async fn draft(&self, path: &str) -> Result<Draft, Problem> {
-        Ok(Draft {
-            file: self.home.join(path),
-            #[cfg(feature = "google")]
-            object: None,
-        })
-    }
-
-    async fn keep(&self, _: Draft) -> Result<bool, Problem> {
-        Ok(true)
-    }
 }

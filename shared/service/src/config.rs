@@ -40,6 +40,9 @@ pub const BGP_PUBSUB_ENDPOINT: &str = "BGP_PUBSUB_ENDPOINT";
 pub const BGP_SOURCE_LIMIT_MIB: &str = "BGP_SOURCE_LIMIT_MIB";
 /// A Python interpreter with dbt. Default: the one that `./bgp` sets up for the target in the cache folder.
 pub const BGP_PYTHON: &str = "BGP_PYTHON";
+/// The `project.json` of a dbt project that was parsed before, by `parse-project`: for images, in which no file of the project
+/// changes. Default: the project's files are read, and parsed when they have changed.
+pub const BGP_DBT_PARSED: &str = "BGP_DBT_PARSED";
 /// The folder for what can be made again: libduckdb, the dbt environment, build output, parsed projects.
 /// Default: `~/.cache/bluegreenprint`.
 pub const BGP_CACHE: &str = "BGP_CACHE";
@@ -79,6 +82,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// Where it is named; see [`Config::python`].
     pub python: Option<PathBuf>,
+    /// Trusted: no file of the project is looked at.
+    pub dbt_parsed: Option<PathBuf>,
     pub lease: Option<Duration>,
     pub listen: SocketAddr,
     pub access: Access,
@@ -199,6 +204,7 @@ impl Config {
             pipeline_file: get(BGP_CONFIG).map_or_else(|| "pipeline.yaml".into(), PathBuf::from),
             home: get(BGP_HOME).map_or_else(|| ".bgp".into(), PathBuf::from),
             python: get(BGP_PYTHON).map(PathBuf::from),
+            dbt_parsed: get(BGP_DBT_PARSED).map(PathBuf::from),
             cache,
             lease,
             listen: SocketAddr::new(address, port),

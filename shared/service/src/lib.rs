@@ -16,7 +16,7 @@ pub use backends::{Draft, Local};
 pub use body::{Body, Parameters, Reason};
 pub use config::{CloudConfig, Config, ConfigError, Target};
 pub use logs::start_logs;
-pub use platform::{Parts, Platform};
+pub use platform::{Parts, Platform, parse_project};
 pub use problem::{Kind, Problem, plain};
 pub use project::{Layer, ProjectPlan};
 pub use server::{Server, detached, main, stop_signal, with_service_routes};

@@ -16,7 +16,7 @@ use wap::{Identifier, Slot};
 use warehouse::{Statistics, Step, Warehouse};
 
 use crate::backends::{Backends, Local, UNLAYERED};
-use crate::{Config, Kind, Problem};
+use crate::{Config, Kind, Problem, Target};
 
 /// How often a source's file is changed anew because somebody else was faster.
 const CHANGE_TRIES: usize = 5;
@@ -59,16 +59,7 @@ impl Parts {
         let pipeline = Arc::new(Pipeline::read(&config.pipeline_file)?);
         let home = absolute(&config.home)?;
         let backends = Backends::open(config, &home, &pipeline).await?;
-        let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
-        let mut settings = dbt::Settings::new(
-            beside.join(&pipeline.dbt.project),
-            config.python(),
-            config.cache.join("dbt-projects"),
-            backends.dbt_target,
-        );
-        settings.layers = pipeline.dbt.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
-        settings.vars = pipeline.dbt.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        settings.run_vars = pipeline.dbt.per_run_vars.iter().cloned().collect();
+        let mut settings = dbt_settings(config, &pipeline)?;
         settings.environment = backends.dbt_environment;
         Ok(Self {
             dbt: Arc::new(Dbt::new(settings)),
@@ -180,6 +171,27 @@ impl Platform {
             format!("source {path} was changed by others {CHANGE_TRIES} times while it was written; try again"),
         ))
     }
+}
+
+/// Parses the dbt project for the target and returns the file that `BGP_DBT_PARSED` can name. Nothing of the cloud is asked.
+pub async fn parse_project(config: &Config) -> Result<PathBuf, Problem> {
+    let pipeline = Pipeline::read(&config.pipeline_file)?;
+    Ok(Dbt::new(dbt_settings(config, &pipeline)?).parsed_file().await?)
+}
+
+fn dbt_settings(config: &Config, pipeline: &Pipeline) -> Result<dbt::Settings, Problem> {
+    let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
+    let target = match config.target {
+        Target::Duckdb => dbt::Target::Duckdb,
+        Target::Emulators | Target::Bigquery => dbt::Target::Bigquery,
+    };
+    let project = beside.join(&pipeline.dbt.project);
+    let mut settings = dbt::Settings::new(project, config.python(), config.cache.join("dbt-projects"), target);
+    settings.layers = pipeline.dbt.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
+    settings.vars = pipeline.dbt.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    settings.run_vars = pipeline.dbt.per_run_vars.iter().cloned().collect();
+    settings.parsed.clone_from(&config.dbt_parsed);
+    Ok(settings)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Problem> {

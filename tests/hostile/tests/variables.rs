@@ -9,11 +9,12 @@ use service::Config;
 const SOURCE: &str = include_str!("../../../shared/service/src/config.rs");
 
 /// Variables that say where files are, or are Google's, take any text.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "BGP_CONFIG",
     "BGP_HOME",
     "BGP_CACHE",
     "BGP_PYTHON",
+    "BGP_DBT_PARSED",
     "K_SERVICE",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "CLOUDSDK_CONFIG",

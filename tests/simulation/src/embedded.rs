@@ -184,6 +184,7 @@ impl Home {
             home: root.join("home"),
             cache: root.join("cache"),
             python: None,
+            dbt_parsed: None,
             lease: Some(LEASE),
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             access: Access::Open,

@@ -90,7 +90,6 @@ pub(crate) async fn open(config: &Config, home: &Path, pipeline: &Pipeline) -> R
         store,
         warehouse: Arc::new(warehouse),
         holder: cloud.service.as_deref().map_or_else(Holder::this_process, Holder::instance_of),
-        dbt_target: dbt::Target::Bigquery,
         dbt_environment: cloud.credentials.clone(),
         local: Arc::new(local),
     })
