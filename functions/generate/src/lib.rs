@@ -1,4 +1,5 @@
-//! A deterministic retail source: customers, products, channels, transactions and the date dimension, in `DuckDB`.
+//! A deterministic retail source in `DuckDB`: the catalogue and the people of a board-game retailer, what customers buy,
+//! bring back and pay, and the calendar.
 //!
 //! [`retail`] is the generator core: every value is a pure function of (seed, start, time zone, scale) and of the row's
 //! place. [`source`] writes what it yields.

@@ -41,8 +41,8 @@ impl Attributes for Role {
         Some(Self { is_artist: !self.is_artist })
     }
 
-    fn cells(self, _: u32, _: u32) -> Vec<Cell> {
-        vec![if self.is_artist { "artist" } else { "designer" }.into()]
+    fn cells(self, _: u32, _: u32) -> impl IntoIterator<Item = Cell> {
+        [if self.is_artist { "artist" } else { "designer" }.into()]
     }
 }
 

@@ -49,8 +49,8 @@ impl Attributes for Place {
         Self { is_primary }
     }
 
-    fn cells(self, _: u32, _: u32) -> Vec<Cell> {
-        vec![self.is_primary.into()]
+    fn cells(self, _: u32, _: u32) -> impl IntoIterator<Item = Cell> {
+        [self.is_primary.into()]
     }
 }
 

@@ -1,13 +1,13 @@
 //! Columns under construction. Vectors of plain values become Arrow arrays without a copy.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanArray, Date32Array, FixedSizeBinaryArray, Int64Array, NullBufferBuilder, StringBuilder,
-        TimestampMicrosecondArray,
+        ArrayRef, BooleanArray, Date32Array, FixedSizeBinaryArray, Int64Array, NullBufferBuilder, StringArray,
+        StringBuilder, TimestampMicrosecondArray,
     },
-    buffer::Buffer,
+    buffer::{Buffer, OffsetBuffer},
 };
 use jiff::civil::{Date, date};
 
@@ -44,6 +44,59 @@ impl Identifiers {
     pub(super) fn finish(mut self) -> ArrayRef {
         let bytes = Buffer::from_vec(self.bytes);
         Arc::new(FixedSizeBinaryArray::new(16, bytes, self.present.finish()))
+    }
+}
+
+/// Texts, none of which is missing. A text may be written part by part.
+#[derive(Debug)]
+pub(super) struct Texts {
+    ends: Vec<i32>,
+    bytes: Vec<u8>,
+}
+
+impl Texts {
+    /// Room for this many of an average length.
+    pub(super) fn new(capacity: usize, length: usize) -> Self {
+        let mut ends = Vec::with_capacity(capacity + 1);
+        ends.push(0);
+        Self { ends, bytes: Vec::with_capacity(capacity * length) }
+    }
+
+    /// Appends a part of a text.
+    #[inline]
+    pub(super) fn part(&mut self, part: &str) {
+        self.bytes.extend_from_slice(part.as_bytes());
+    }
+
+    /// Appends a number as a part of a text.
+    #[inline]
+    pub(super) fn digits(&mut self, mut number: u32) {
+        let mut digits = [b'0'; 10];
+        let mut first = digits.len();
+        while first == digits.len() || number > 0 {
+            first -= 1;
+            digits[first] = b"0123456789"[(number % 10) as usize];
+            number /= 10;
+        }
+        self.bytes.extend_from_slice(&digits[first..]);
+    }
+
+    /// Ends a text. A piece is far below the 2 GiB that offsets of 32 bits reach.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+    }
+
+    /// Appends a whole text.
+    #[inline]
+    pub(super) fn push(&mut self, text: &str) {
+        self.part(text);
+        self.end();
+    }
+
+    /// The finished column.
+    pub(super) fn finish(self) -> ArrayRef {
+        Arc::new(StringArray::new(OffsetBuffer::new(self.ends.into()), Buffer::from_vec(self.bytes), None))
     }
 }
 
@@ -86,7 +139,7 @@ pub(super) struct LogColumns {
     valid_from: Option<Vec<i64>>,
     changed_at: Vec<i64>,
     change_sequence: Vec<i64>,
-    operation: StringBuilder,
+    operation: Texts,
 }
 
 impl LogColumns {
@@ -97,7 +150,7 @@ impl LogColumns {
             valid_from: None,
             changed_at: Vec::with_capacity(capacity),
             change_sequence: Vec::with_capacity(capacity),
-            operation: words(capacity, 6),
+            operation: Texts::new(capacity, 6),
         }
     }
 
@@ -112,7 +165,7 @@ impl LogColumns {
         self.is_deleted.push(change.operation == Operation::Delete);
         self.changed_at.push(change.changed_at);
         self.change_sequence.push(change.sequence);
-        self.operation.append_value(change.operation.name());
+        self.operation.push(change.operation.name());
     }
 
     /// Appends a change whose state holds from an instant on.
@@ -123,11 +176,11 @@ impl LogColumns {
 
     /// The finished columns: `is_deleted`, `valid_from` if the table has it, `changed_at`, `change_sequence`,
     /// `operation`.
-    pub(super) fn finish(mut self) -> impl Iterator<Item = ArrayRef> {
+    pub(super) fn finish(self) -> impl Iterator<Item = ArrayRef> {
         std::iter::once(booleans(self.is_deleted)).chain(self.valid_from.map(timestamps)).chain([
             timestamps(self.changed_at),
             integers(self.change_sequence),
-            text(&mut self.operation),
+            self.operation.finish(),
         ])
     }
 }
@@ -135,29 +188,6 @@ impl LogColumns {
 /// A builder of text with room for rows of an average length.
 pub(super) fn words(capacity: usize, length: usize) -> StringBuilder {
     StringBuilder::with_capacity(capacity, capacity * length)
-}
-
-/// Appends digits to a text under construction.
-pub(super) fn digits(words: &mut StringBuilder, mut number: u32) {
-    let mut digits = [b'0'; 10];
-    let mut first = digits.len();
-    while first == digits.len() || number > 0 {
-        first -= 1;
-        digits[first] += u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-    }
-    letters(words, &digits[first..]);
-}
-
-/// Appends ASCII letters to a text under construction.
-pub(super) fn letters(words: &mut StringBuilder, ascii: &[u8]) {
-    part(words, std::str::from_utf8(ascii).unwrap_or_default());
-}
-
-/// Appends a part to a text under construction.
-pub(super) fn part(words: &mut StringBuilder, text: &str) {
-    // Writing to memory cannot fail.
-    let _ = words.write_str(text);
 }
 
 /// A column of text.

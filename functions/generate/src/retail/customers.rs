@@ -4,15 +4,15 @@
 //! ([`AGES`]), each with a small chance, so a customer's whole history follows from that name, and the changes of a
 //! day are found by visiting one cohort an age instead of everybody.
 
-use arrow::array::{RecordBatch, StringBuilder};
+use arrow::array::RecordBatch;
 
 use super::{
     calendar::{Days, Slots},
     change::{Change, Operation},
-    columns::{Identifiers, LogColumns, dates, digits, epoch_day, letters, part, text, timestamps, words},
+    columns::{Identifiers, LogColumns, Texts, dates, epoch_day, timestamps},
     history::MOST_LATE,
     names::{self, pick},
-    places::Address,
+    places::{Address, ascii},
     provinces::Province,
     random::{Random, scale, share},
     table::{Log, Table, Type},
@@ -265,17 +265,17 @@ fn change(random: Random, days: &Days, customer: Customer, age: u32, previous: &
 
 struct Rows {
     identifiers: Identifiers,
-    first_names: StringBuilder,
-    last_names: StringBuilder,
-    emails: StringBuilder,
-    genders: StringBuilder,
-    streets: StringBuilder,
-    cities: StringBuilder,
-    provinces: StringBuilder,
-    postal_codes: StringBuilder,
+    first_names: Texts,
+    last_names: Texts,
+    emails: Texts,
+    genders: Texts,
+    streets: Texts,
+    cities: Texts,
+    provinces: Texts,
+    postal_codes: Texts,
     births: Vec<i32>,
-    platforms: StringBuilder,
-    statuses: StringBuilder,
+    platforms: Texts,
+    statuses: Texts,
     registered: Vec<i64>,
     log: LogColumns,
 }
@@ -284,17 +284,17 @@ impl Rows {
     fn new(capacity: usize) -> Self {
         Self {
             identifiers: Identifiers::new(capacity),
-            first_names: words(capacity, 6),
-            last_names: words(capacity, 7),
-            emails: words(capacity, 36),
-            genders: words(capacity, 6),
-            streets: words(capacity, 20),
-            cities: words(capacity, 9),
-            provinces: words(capacity, 2),
-            postal_codes: words(capacity, 7),
+            first_names: Texts::new(capacity, 6),
+            last_names: Texts::new(capacity, 7),
+            emails: Texts::new(capacity, 36),
+            genders: Texts::new(capacity, 6),
+            streets: Texts::new(capacity, 20),
+            cities: Texts::new(capacity, 9),
+            provinces: Texts::new(capacity, 2),
+            postal_codes: Texts::new(capacity, 7),
             births: Vec::with_capacity(capacity),
-            platforms: words(capacity, 4),
-            statuses: words(capacity, 7),
+            platforms: Texts::new(capacity, 4),
+            statuses: Texts::new(capacity, 7),
             registered: Vec::with_capacity(capacity),
             log: LogColumns::with_valid_from(capacity),
         }
@@ -309,51 +309,50 @@ impl Rows {
         let days_old = years_old * 366 + scale(birth.low(), 365);
 
         self.identifiers.push(random.split(IDENTIFIER).identifier());
-        self.first_names.append_value(first);
-        self.last_names.append_value(last);
+        self.first_names.push(first);
+        self.last_names.push(last);
         for text in [first_mail, ".", last_mail, "."] {
-            part(&mut self.emails, text);
+            self.emails.part(text);
         }
-        digits(&mut self.emails, customer.day);
-        part(&mut self.emails, ".");
-        digits(&mut self.emails, customer.index);
-        self.emails.append_value(MAIL_DOMAINS[(random.low() as usize % 3 + version.mail) % 3]);
+        self.emails.digits(customer.day);
+        self.emails.part(".");
+        self.emails.digits(customer.index);
+        self.emails.push(MAIL_DOMAINS[(random.low() as usize % 3 + version.mail) % 3]);
         // Each field reads bits of its own.
         let bits = birth.split(0);
-        self.genders.append_value(pick(&GENDERS, bits.high()));
-        self.platforms.append_value(pick(&PLATFORMS, bits.low()));
+        self.genders.push(pick(&GENDERS, bits.high()));
+        self.platforms.push(pick(&PLATFORMS, bits.low()));
 
         let (number, street, kind) = version.address.street();
-        digits(&mut self.streets, number);
+        self.streets.digits(number);
         for text in [" ", street, " "] {
-            part(&mut self.streets, text);
+            self.streets.part(text);
         }
-        self.streets.append_value(kind);
-        self.cities.append_value(version.address.city());
-        self.provinces.append_value(version.address.province.code());
-        letters(&mut self.postal_codes, &version.address.postal_code());
-        self.postal_codes.append_value("");
+        self.streets.push(kind);
+        self.cities.push(version.address.city());
+        self.provinces.push(version.address.province.code());
+        self.postal_codes.push(ascii(&version.address.postal_code()));
 
         self.births.push(epoch_day(day.date).saturating_sub_unsigned(days_old));
-        self.statuses.append_value(if version.is_active { "active" } else { "inactive" });
+        self.statuses.push(if version.is_active { "active" } else { "inactive" });
         self.registered.push(registered);
         self.log.push_valid_from(version.change, version.valid_from);
     }
 
-    fn finish(mut self) -> Result<RecordBatch, Error> {
+    fn finish(self) -> Result<RecordBatch, Error> {
         let own = [
             self.identifiers.finish(),
-            text(&mut self.first_names),
-            text(&mut self.last_names),
-            text(&mut self.emails),
-            text(&mut self.genders),
-            text(&mut self.streets),
-            text(&mut self.cities),
-            text(&mut self.provinces),
-            text(&mut self.postal_codes),
+            self.first_names.finish(),
+            self.last_names.finish(),
+            self.emails.finish(),
+            self.genders.finish(),
+            self.streets.finish(),
+            self.cities.finish(),
+            self.provinces.finish(),
+            self.postal_codes.finish(),
             dates(self.births),
-            text(&mut self.platforms),
-            text(&mut self.statuses),
+            self.platforms.finish(),
+            self.statuses.finish(),
             timestamps(self.registered),
         ];
         CUSTOMERS.batch(own.into_iter().chain(self.log.finish()).collect())

@@ -40,7 +40,7 @@ pub(super) trait Attributes: Copy {
     }
 
     /// The values of the columns between the ids and the date.
-    fn cells(self, partner: u32, product: u32) -> Vec<Cell>;
+    fn cells(self, partner: u32, product: u32) -> impl IntoIterator<Item = Cell>;
 }
 
 /// A pair's state.

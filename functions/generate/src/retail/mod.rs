@@ -2,6 +2,10 @@
 //!
 //! Every value is a pure function of the settings and of the row's place, so the partitions of a sandbox can be made in
 //! any order, in any number of pieces, by any number of threads.
+//!
+//! Customers and transactions are as many as the scale says and are found by looking at cohorts. Everything else is small:
+//! a history folded from the start. A new small table is a file with a `State`, its changes, and a line
+//! in `Shop`.
 
 use std::ops::Range;
 
@@ -144,21 +148,50 @@ impl Retail {
     /// # Errors
     /// `Internal` when a batch can't be assembled.
     pub fn piece(&self, number: u32, corrupt: Option<Corruption>) -> Result<Vec<RecordBatch>, Error> {
-        let numbers: Range<u32> = number * PIECE..(number + 1) * PIECE;
-        let customers = Customers::new(self.random.split(CUSTOMERS));
+        let mut batches = vec![self.customers(number)?];
+        batches.extend(self.transactions(number, corrupt)?);
+        if number == 0 {
+            for batch in self.small() {
+                batches.push(batch?);
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The log rows of one piece of the customers.
+    ///
+    /// # Errors
+    /// `Internal` when the batch can't be assembled.
+    pub fn customers(&self, number: u32) -> Result<RecordBatch, Error> {
+        Customers::new(self.random.split(CUSTOMERS)).rows(&self.days, self.ordinal, &numbers(number))
+    }
+
+    /// The log rows of one piece of the transactions: headers, lines, discounts and payments.
+    ///
+    /// # Errors
+    /// `Internal` when a batch can't be assembled.
+    pub fn transactions(&self, number: u32, corrupt: Option<Corruption>) -> Result<[RecordBatch; 4], Error> {
         let purchases = Purchases {
             random: self.random.split(PURCHASES),
             days: &self.days,
-            customers,
+            customers: Customers::new(self.random.split(CUSTOMERS)),
             shop: &self.shop,
             shelves: &self.shelves,
             till: &self.till,
         };
-        let mut batches = vec![customers.rows(&self.days, self.ordinal, &numbers)?];
-        batches.extend(transactions::rows(purchases, self.ordinal, &numbers, corrupt)?);
-        if number == 0 {
-            batches.extend(self.shop.batches(self.ordinal)?);
-        }
-        Ok(batches)
+        transactions::rows(purchases, self.ordinal, &numbers(number), corrupt)
     }
+
+    /// The log rows of the small tables, one after the other.
+    ///
+    /// # Errors
+    /// `Internal` when a batch can't be assembled.
+    pub fn small(&self) -> impl Iterator<Item = Result<RecordBatch, Error>> {
+        (0..shop::TABLES.len()).map(|table| self.shop.batch(table, self.ordinal))
+    }
+}
+
+/// The numbers of the customers and purchases of a piece.
+const fn numbers(piece: u32) -> Range<u32> {
+    piece * PIECE..(piece + 1) * PIECE
 }

@@ -35,8 +35,8 @@ impl Attributes for Member {
         Some(Self)
     }
 
-    fn cells(self, _: u32, _: u32) -> Vec<Cell> {
-        Vec::new()
+    fn cells(self, _: u32, _: u32) -> impl IntoIterator<Item = Cell> {
+        []
     }
 }
 

@@ -42,8 +42,8 @@ impl Attributes for Region {
         Some(Self::new(random))
     }
 
-    fn cells(self, _: u32, _: u32) -> Vec<Cell> {
-        vec![self.0.into()]
+    fn cells(self, _: u32, _: u32) -> impl IntoIterator<Item = Cell> {
+        [self.0.into()]
     }
 }
 

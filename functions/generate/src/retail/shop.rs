@@ -25,7 +25,7 @@ use super::{
 };
 use crate::Error;
 
-/// The tables, in the order in which [`Shop::batches`] yields their rows.
+/// The tables, as [`Shop::batch`] counts them.
 pub(super) const TABLES: [&Table; 14] = [
     &authors::AUTHORS,
     &publishers::PUBLISHERS,
@@ -94,28 +94,26 @@ impl Shop {
         }
     }
 
-    /// The log rows of a day, in the order of [`TABLES`].
+    /// The log rows of a day of one of the [`TABLES`].
     ///
     /// # Errors
-    /// `Internal` when a batch can't be assembled.
-    pub(super) fn batches(&self, ordinal: u32) -> Result<Vec<RecordBatch>, Error> {
-        [
-            self.authors.batch(ordinal),
-            self.publishers.batch(ordinal),
-            self.suppliers.batch(ordinal),
-            self.categories.batch(ordinal),
-            self.products.batch(ordinal),
-            self.authors_products.batch(ordinal),
-            self.categories_products.batch(ordinal),
-            self.publishers_products.batch(ordinal),
-            self.suppliers_products.batch(ordinal),
-            self.promotion_groups.batch(ordinal),
-            self.promotion_groups_products.batch(ordinal),
-            self.promotions.batch(ordinal),
-            self.payment_types.batch(ordinal),
-            self.employees.batch(ordinal),
-        ]
-        .into_iter()
-        .collect()
+    /// `Internal` when the batch can't be assembled.
+    pub(super) fn batch(&self, table: usize, ordinal: u32) -> Result<RecordBatch, Error> {
+        match table {
+            0 => self.authors.batch(ordinal),
+            1 => self.publishers.batch(ordinal),
+            2 => self.suppliers.batch(ordinal),
+            3 => self.categories.batch(ordinal),
+            4 => self.products.batch(ordinal),
+            5 => self.authors_products.batch(ordinal),
+            6 => self.categories_products.batch(ordinal),
+            7 => self.publishers_products.batch(ordinal),
+            8 => self.suppliers_products.batch(ordinal),
+            9 => self.promotion_groups.batch(ordinal),
+            10 => self.promotion_groups_products.batch(ordinal),
+            11 => self.promotions.batch(ordinal),
+            12 => self.payment_types.batch(ordinal),
+            _ => self.employees.batch(ordinal),
+        }
     }
 }

@@ -54,9 +54,9 @@ impl Attributes for Terms {
         Self { is_preferred, ..self }
     }
 
-    fn cells(self, supplier: u32, product: u32) -> Vec<Cell> {
+    fn cells(self, supplier: u32, product: u32) -> impl IntoIterator<Item = Cell> {
         let code = format!("S{:02}-{:05}", supplier + 1, product + 1);
-        vec![code.into(), self.unit_cost.into(), self.is_preferred.into()]
+        [code.into(), self.unit_cost.into(), self.is_preferred.into()]
     }
 }
 

@@ -1,9 +1,9 @@
 //! `transaction_headers_log`: who bought what for how much, and when.
 
-use arrow::array::{RecordBatch, StringBuilder};
+use arrow::array::RecordBatch;
 
 use super::{
-    columns::{Identifiers, LogColumns, Numbers, integers, text, timestamps, words},
+    columns::{Identifiers, LogColumns, Numbers, Texts, integers, timestamps},
     purchases::{Totals, Transaction},
     table::{Log, Table, Type},
 };
@@ -36,7 +36,7 @@ pub struct Headers {
     customers: Identifiers,
     channels: Vec<i64>,
     employees: Numbers,
-    types: StringBuilder,
+    types: Texts,
     originals: Identifiers,
     instants: Vec<i64>,
     subtotals: Vec<i64>,
@@ -54,7 +54,7 @@ impl Headers {
             customers: Identifiers::new(capacity),
             channels: Vec::with_capacity(capacity),
             employees: Numbers::new(capacity),
-            types: words(capacity, 8),
+            types: Texts::new(capacity, 8),
             originals: Identifiers::new(capacity),
             instants: Vec::with_capacity(capacity),
             subtotals: Vec::with_capacity(capacity),
@@ -72,7 +72,7 @@ impl Headers {
         self.customers.push(transaction.customer);
         self.channels.push(transaction.channel);
         self.employees.push_id(transaction.employee);
-        self.types.append_value(kind);
+        self.types.push(kind);
         self.originals.push_option(transaction.original);
         self.instants.push(transaction.at);
         self.subtotals.push(totals.subtotal);
@@ -86,13 +86,13 @@ impl Headers {
     ///
     /// # Errors
     /// `Internal` when the batch can't be assembled.
-    pub fn finish(mut self) -> Result<RecordBatch, Error> {
+    pub fn finish(self) -> Result<RecordBatch, Error> {
         let own = [
             self.identifiers.finish(),
             self.customers.finish(),
             integers(self.channels),
             self.employees.finish(),
-            text(&mut self.types),
+            self.types.finish(),
             self.originals.finish(),
             timestamps(self.instants),
             integers(self.subtotals),

@@ -69,7 +69,7 @@ impl World {
 
     /// Of every table. Independent of the order of rows, but not of how often one is there.
     pub(crate) fn digest(&self) -> BTreeMap<String, String> {
-        let digest = |table: &str| self.ask(&format!("SELECT count(*) || ' ' || sum(hash({table})) FROM {table}"));
+        let digest = |table: &str| self.ask(&format!("SELECT concat(count(*), ' ', sum(hash({table}))) FROM {table}"));
         self.tables().into_iter().map(|table| (table.clone(), digest(&table))).collect()
     }
 

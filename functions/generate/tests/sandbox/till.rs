@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 /// One row a telling of a purchase: when, and what names it in the logs.
 const PURCHASES: &str = "CREATE TEMP TABLE purchases AS
-    SELECT change_sequence // 128 AS telling, transaction_id, transaction_at AS at, gross_subtotal_cents AS subtotal
+    SELECT change_sequence // 128 AS telling, transaction_id, transaction_at AS bought_at, gross_subtotal_cents AS subtotal
     FROM transaction_headers_log WHERE type = 'Purchase' AND operation <> 'delete'";
 
 /// Groups and their members over time, as of validity: joined interval by interval.
@@ -42,8 +42,8 @@ const CANDIDATES: &str = "CREATE TEMP TABLE candidates AS
         SELECT *, coalesce(lead(valid_from) OVER (PARTITION BY promotion_id ORDER BY valid_from), 'infinity') AS valid_to
         FROM promotions_log
     ), running AS (
-        SELECT p.telling, p.at, p.subtotal, o.* FROM purchases p
-        JOIN offers o ON o.valid_from <= p.at AND p.at < o.valid_to AND o.starts_at <= p.at AND p.at < o.ends_at
+        SELECT p.telling, p.bought_at, p.subtotal, o.* FROM purchases p
+        JOIN offers o ON o.valid_from <= p.bought_at AND p.bought_at < o.valid_to AND o.starts_at <= p.bought_at AND p.bought_at < o.ends_at
         WHERE o.status = 'active' AND NOT o.is_deleted
     ), lines AS (
         SELECT DISTINCT change_sequence // 128 AS telling, line_number, product_id, quantity, unit_price_cents FROM transaction_lines_log
@@ -52,7 +52,7 @@ const CANDIDATES: &str = "CREATE TEMP TABLE candidates AS
     FROM running r JOIN lines l USING (telling)
     WHERE r.discount_level = 'LINE_ITEM' AND (r.promotion_group_id IS NULL OR EXISTS (
         FROM members m WHERE m.promotion_group_id = r.promotion_group_id AND m.product_id = l.product_id
-          AND m.valid_from <= r.at AND r.at < m.valid_to))
+          AND m.valid_from <= r.bought_at AND r.bought_at < m.valid_to))
     UNION ALL
     SELECT r.telling, NULL, (SELECT sum(quantity)::BIGINT FROM lines l WHERE l.telling = r.telling), NULL, r.* EXCLUDE (telling)
     FROM running r WHERE r.discount_level = 'ORDER' AND r.promotion_group_id IS NULL";
@@ -199,7 +199,7 @@ proptest! {
         let known = world.window(world.day(10)).1.as_microsecond();
         let late: HashSet<i64> = rows(
             &world,
-            &format!("SELECT telling FROM purchases WHERE at >= make_timestamp({known})"),
+            &format!("SELECT telling FROM purchases WHERE bought_at >= make_timestamp({known})"),
             |row| row.get(0),
         ).into_iter().collect();
         let (mut expected, mut told) = (expected(&world), told(&world));
@@ -356,7 +356,11 @@ fn christmas_day_has_no_transaction_in_any_table_and_no_news_of_one() {
     let day = date(2025, 12, 25);
     let summary = world.run(day, None).unwrap();
     for (table, rows) in summary.rows {
-        assert_eq!(rows == 0, table.starts_with("transaction_"), "{table} has {rows} rows");
+        let must_be_empty = table.starts_with("transaction_");
+        assert!(
+            if must_be_empty { rows == 0 } else { rows > 0 || table != "customers_log" },
+            "{table} has {rows} rows"
+        );
     }
     let (from, to) = world.window(day);
     let on_it = |column: &str| {
@@ -402,15 +406,15 @@ fn a_leap_day_is_a_day() {
 #[test]
 fn customers_leave_and_products_are_bought_together() {
     let world = World::of_days(settings(0.5), 40);
-    // Of those who registered on the first ten days and bought at all, fewer buy in their fifth week than in their second.
-    let week = |week: i64| {
+    // Of those who registered in the first week, fewer buy in their fifth week than in their second.
+    let buyers = |week: i64| {
         world.count(&format!(
-            "(SELECT DISTINCT customer_id FROM transaction_headers h JOIN customers c USING (customer_id)
+            "(SELECT DISTINCT h.customer_id FROM transaction_headers h JOIN customers c ON c.customer_id = h.customer_id
               WHERE h.type = 'Purchase' AND c.registered_at < TIMESTAMP '2025-08-08'
-                AND (h.transaction_at - c.registered_at) // INTERVAL 7 DAY = {week})"
+                AND date_diff('hour', c.registered_at, h.transaction_at) // 168 = {week})"
         ))
     };
-    let _ = week;
+    assert!(buyers(4) * 4 < buyers(1) * 3, "{} after {}", buyers(4), buyers(1));
     let together: i64 = world.ask(
         "SELECT max(pairs) FROM (SELECT count(*) AS pairs FROM transaction_lines a JOIN transaction_lines b
            ON a.transaction_id = b.transaction_id AND a.line_number < b.line_number AND a.product_id <> b.product_id
