@@ -13,7 +13,7 @@ use crate::work::WorkSet;
 use crate::{AttemptId, Digest, RunId};
 
 /// The format version of [`Attempt`].
-pub const ATTEMPT_VERSION: u32 = 1;
+pub const ATTEMPT_VERSION: u32 = 2;
 
 /// What is known of an attempt. Stored at [`Attempt::key`], changed by compare-and-set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Attempt {
     /// Digest of the dbt project's files, so that a step notices when they change under it.
     pub project: Digest,
     pub work: WorkSet,
+    /// The slot of an expired attempt with the same work, whose finished layers this one may take over.
+    #[serde(default)]
+    pub continues: Option<Slot>,
     /// Claimed steps by name: `prepare`, `transform.clean` ...
     pub steps: BTreeMap<String, Step>,
     pub verdict: Option<Verdict>,
@@ -128,6 +131,21 @@ impl Attempt {
             None => Ok(()),
             Some(step) => Err(Refused::TooEarly { attempt: self.id().clone(), step }),
         }
+    }
+
+    /// How many of `steps`, from the first on, are done.
+    pub fn finished<'a>(&self, steps: impl IntoIterator<Item = &'a str>) -> usize {
+        let is_done = |step: &&str| self.steps.get(*step).is_some_and(|step| step.outcome.is_some());
+        steps.into_iter().take_while(is_done).count()
+    }
+
+    /// Takes over `steps` of another attempt, whose results were put into the slot of this one. `None` if this attempt
+    /// is over.
+    pub fn adopt(&self, other: &Self, steps: &[String]) -> Option<Self> {
+        let mut next = self.clone();
+        let done = steps.iter().filter_map(|step| Some((step.clone(), other.steps.get(step)?.clone())));
+        next.steps.extend(done);
+        self.ended.is_none().then_some(next)
     }
 
     /// The step that somebody has claimed and not finished: at most one, for a slot has one writer.

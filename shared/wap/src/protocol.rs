@@ -66,6 +66,24 @@ pub fn next(
     Ok(Next::Start)
 }
 
+/// The slot whose finished layers a new attempt may take over: that of the attempt which expired last, or the one which
+/// that had begun to take over itself. The layers must be what this attempt would build: from the same inputs, by the same
+/// code, on what is live now.
+pub fn continued(
+    record: &Deployment,
+    expired: &Attempt,
+    inputs: &Digest,
+    work: &WorkSet,
+    code: &Digest,
+) -> Option<Slot> {
+    let is_same = &expired.inputs == inputs && &expired.work == work && &expired.project == code;
+    let is_on_live = expired.slot.cycle == record.cycle + 1;
+    if !(is_same && is_on_live) && guard::stands(Guard::SameWork) {
+        return None;
+    }
+    if expired.finished(["prepare"]) == 1 { Some(expired.slot.clone()) } else { expired.continues.clone() }
+}
+
 /// What a publisher does with views that are moved one by one, each by a compare-and-set on its own etag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Round {

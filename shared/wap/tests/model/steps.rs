@@ -4,6 +4,7 @@ use wap::guard::{Guard, stands};
 use wap::{Attempt, Claim, Verdict};
 
 use crate::begin::is_alive;
+use crate::domain;
 use crate::worker::{Answer, AttemptChange, Program, RecordChange, Step, Then, Why, Worker};
 use crate::world::{Broken, Content, Lease, NOW, World};
 
@@ -66,11 +67,14 @@ pub(crate) fn work(world: &mut World, worker: &mut Worker, answer: Answer) {
     let place = world.place_of(number);
     let (done, step) = match worker.program.clone() {
         Program::Prepare => {
-            let is_done = world.write_place(place, Content::default());
+            let adopted = adopted(world, number);
+            let content = adopted.map(|from| world.content(from)).unwrap_or_default();
+            let is_done = world.write_place(place, content);
             if is_done {
                 world.places[place].is_sealed = false;
             }
-            (is_done.then_some(Program::Attempt(AttemptChange::Finish(Step::Prepare))), Step::Prepare)
+            let change = adopted.map_or(AttemptChange::Finish(Step::Prepare), AttemptChange::Adopt);
+            (is_done.then_some(Program::Attempt(change)), Step::Prepare)
         }
         Program::Transform => {
             let versions = if stands(Guard::Pin) { world.tries[usize::from(number)].inputs } else { world.loaded };
@@ -97,6 +101,13 @@ pub(crate) fn work(world: &mut World, worker: &mut Worker, answer: Answer) {
         Some(next) if answer == Answer::Arrives => worker.program = next,
         _ => worker.go(Then::GiveBack(step)),
     }
+}
+
+/// The attempt whose finished work is put into the slot of this one.
+fn adopted(world: &World, attempt: u8) -> Option<u8> {
+    let from = domain::number(&world.tries[usize::from(attempt)].attempt.continues.as_ref()?.attempt);
+    let other = &world.tries[usize::from(from)].attempt;
+    (other.finished([Step::Transform.name()]) == 1).then_some(from)
 }
 
 fn check_verdict(world: &World, number: u8) -> Option<Program> {
