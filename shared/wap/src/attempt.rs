@@ -15,6 +15,12 @@ use crate::{AttemptId, Digest, RunId};
 /// The format version of [`Attempt`].
 pub const ATTEMPT_VERSION: u32 = 2;
 
+/// Whether a step whose claim ran out is simply done by somebody else. Publishing is: it writes no slot, and commits by one
+/// compare-and-set, so whoever only slept finds it done. All others write, and their expiry ends the attempt.
+pub fn may_be_taken_over(step: &str) -> bool {
+    step == "publish"
+}
+
 /// What is known of an attempt. Stored at [`Attempt::key`], changed by compare-and-set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,8 +82,8 @@ pub enum EndReason {
 pub enum Claim {
     /// Nobody has it: the attempt to store, after which the step is the caller's.
     Take(Box<Attempt>),
-    /// Somebody is at it: wait for the outcome or for the claim to expire.
-    Wait { holder: String },
+    /// Somebody is at `step`, this one or another: wait for the outcome or for the claim to expire.
+    Wait { step: String, holder: String },
     /// It was done before.
     Done(serde_json::Value),
     /// The attempt is over.
@@ -114,7 +120,7 @@ impl Attempt {
             return Claim::Over(ended.clone());
         }
         if let Some(running) = self.running().filter(|_| guard::stands(Guard::StepClaim)) {
-            return Claim::Wait { holder: running.1.holder.clone() };
+            return Claim::Wait { step: running.0.to_owned(), holder: running.1.holder.clone() };
         }
         let mut next = self.clone();
         next.steps.insert(

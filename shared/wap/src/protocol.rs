@@ -3,7 +3,7 @@
 
 use crate::guard::{self, Guard};
 use crate::record::{Building, Deployment, Refused};
-use crate::{Attempt, Digest, Ended, RunId, Slot, WorkSet};
+use crate::{Attempt, Digest, Ended, RunId, Slot, WorkSet, may_be_taken_over};
 
 /// What a run that wants to begin finds of the attempt that the record names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum AtWork {
     Ended(Ended),
     /// Its holder is gone in the middle of a step, and may only be asleep: end it.
     Expired,
-    /// It was left between two steps, and can be gone on with if it is still wanted.
+    /// It was left between two steps, or in one that may be taken over, and can be gone on with if it is still wanted.
     Left,
 }
 
@@ -28,7 +28,7 @@ pub fn at_work(building: &Building, attempt: &Attempt, is_alive: bool, run: &Run
     match (is_alive, attempt.running()) {
         (true, _) if &building.run == run => AtWork::Mine,
         (true, _) => AtWork::Other,
-        (false, Some(_)) if guard::stands(Guard::ClaimNotTaken) => AtWork::Expired,
+        (false, Some((step, _))) if !may_be_taken_over(step) && guard::stands(Guard::ClaimNotTaken) => AtWork::Expired,
         (false, _) => AtWork::Left,
     }
 }

@@ -1,7 +1,7 @@
 //! Steps: claimed, done, answered.
 
 use wap::guard::{Guard, stands};
-use wap::{Attempt, Claim, Verdict};
+use wap::{Attempt, Claim, Verdict, may_be_taken_over};
 
 use crate::begin::is_alive;
 use crate::domain;
@@ -50,12 +50,12 @@ pub(crate) fn wait(world: &mut World, worker: &mut Worker, step: Step) {
     if world.tries[usize::from(number)].lease == Lease::Alive {
         world.broken = Some(Broken::AliveExpired);
     }
-    if stands(Guard::ClaimNotTaken) {
+    let attempt = world.tries[usize::from(number)].attempt.clone();
+    let running = attempt.running().map(|(name, running)| (name, running.holder.as_str()));
+    if stands(Guard::ClaimNotTaken) && running.is_none_or(|(name, _)| !may_be_taken_over(name)) {
         return worker.end(number, Why::Expired, Then::Over);
     }
-    let attempt = world.tries[usize::from(number)].attempt.clone();
-    let holder = attempt.running().map(|(_, running)| running.holder.clone()).unwrap_or_default();
-    if let Some(free) = attempt.give_back(step.name(), &holder) {
+    if let Some(free) = running.and_then(|(name, holder)| attempt.give_back(name, holder)) {
         world.write_attempt(number, free.into());
     }
     worker.program = Program::Claim(step);
