@@ -108,3 +108,7 @@ pub fn round(named: &Slot, named_after: &Slot, is_as_wanted: impl IntoIterator<I
 pub fn is_settled(named: &Slot, named_last: &Slot) -> bool {
     named == named_last || !guard::stands(Guard::RecordReread)
 }
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;
