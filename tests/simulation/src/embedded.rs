@@ -199,6 +199,12 @@ impl Home {
 
 impl Place for Home {
     fn parts(&self, process: &Arc<Process>) -> Parts {
+        // Who dies here leaves its file handles open. The kernel would close them, and give the lock free.
+        let (dying, lock) = (process.clone(), self.parts.home.join("warehouse/.publish.lock"));
+        tokio::spawn(async move {
+            dying.died().await;
+            let _ = fs::remove_file(lock);
+        });
         let engine = Arc::new(ProcessEngine { engine: self.engine.clone(), process: process.clone() });
         Parts { dbt: engine, holder: Holder::instance_of(process.name()), ..self.parts.clone() }
     }
