@@ -149,8 +149,16 @@
     {%- do create_scratch(fresh, narrow(sql, touched)) -%}
     {%- set own = is_touched(inputs.unit, touched) -%}
     {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | join(', ') -%}
+    {#- A run that is repeated finds its table as the first try left it, or as it was: what that try noted still counts. -#}
+    {%- set noted = columns_of_changes([model.name])[changes_name(model.name)] -%}
     {%- call statement('changes', auto_begin=True) -%}
-      create or replace table {{ changes_relation(model.name) }} as ({{ difference(target, fresh, own, columns) }})
+      create or replace table {{ changes_relation(model.name) }} as (
+        {{ difference(target, fresh, own, columns) }}
+        {%- if noted %}
+        union distinct
+        select {{ columns }} from {{ changes_relation(model.name) }}
+        {%- endif %}
+      )
     {%- endcall -%}
     {%- call statement('main', auto_begin=True) -%}
       {{ replace_rows(target, fresh, own, columns) }}

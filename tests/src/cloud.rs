@@ -115,6 +115,17 @@ impl Emulators<'_> {
         self.ask("PUT", "/_faults", &json!({ "seed": seed, "rate": rate }).to_string());
     }
 
+    /// Never answers one of the next requests, before or after it takes effect.
+    pub fn hold(&self, ordinal: u64, after: bool) {
+        let plan = json!({ "seed": 0, "rate": 0.0, "hold": {"ordinal": ordinal, "after": after} });
+        self.ask("PUT", "/_faults", &plan.to_string());
+    }
+
+    /// Whether that request has come.
+    pub fn holds(&self) -> bool {
+        self.ask("GET", "/_faults", "")["holds"] == true
+    }
+
     /// Lets no more requests fail, and says what was injected.
     pub fn stop_faults(&self) -> Value {
         let injected = self.ask("GET", "/_faults", "");

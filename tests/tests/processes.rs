@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use end_to_end::shop::{ORDERS, change_orders, write_shop};
-use end_to_end::{Random, Readers, Sandbox, building, is_full, make_older};
-use serde_json::json;
+use end_to_end::{Output, Random, Readers, Sandbox, building, is_full, make_older};
+use serde_json::{Value, json};
 
 #[test]
 fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
@@ -74,7 +74,7 @@ fn a_backfill_stopped_at_random_moments_and_taken_over_changes_nothing_when_it_g
             } else {
                 println!("stopped after {moment} ms, it held a lock");
                 sleeper.resume();
-                other.wait().ok();
+                is_done_or_refused_by_name(&other.wait());
             }
             // It finds its attempt over and, beginning again, everything published.
             sleeper.wait().ok();
@@ -84,6 +84,44 @@ fn a_backfill_stopped_at_random_moments_and_taken_over_changes_nothing_when_it_g
             assert_eq!(seen["cycles"].as_array().unwrap().last().unwrap(), cycles, "{seen}");
         }
     }
+}
+
+/// Of two runs that are both awake, one may be told to wait for the other.
+fn is_done_or_refused_by_name(output: &Output) {
+    let is_refused_by_name = output.code == Some(1) && output.stderr.contains("is at work");
+    assert!(output.code == Some(0) || is_refused_by_name, "{output:?}");
+}
+
+#[test]
+fn a_run_that_dies_inside_a_step_costs_the_next_one_that_step_and_no_more() {
+    let undisturbed = Sandbox::retail();
+    let sandbox = Sandbox::retail();
+    for day in ["2025-08-01", "2025-08-02"] {
+        undisturbed.day(day);
+    }
+    sandbox.day("2025-08-01");
+    let dying = sandbox.start(&["run", "daily", "--partition", "2025-08-02"]);
+    sandbox.wait_for("the last layer", |home| {
+        building(home).is_some_and(|attempt| {
+            let step = &attempt["steps"]["transform.mart"];
+            step.is_object() && step["outcome"].is_null()
+        })
+    });
+    let before = building(&sandbox.home()).unwrap();
+    dying.kill();
+    assert_eq!(sandbox.day("2025-08-02")["outcome"], "published");
+    assert_eq!((sandbox.digest(), sandbox.cycle()), (undisturbed.digest(), 2));
+
+    let live = sandbox.status()["record"]["live"]["slot"]["attempt"].as_str().unwrap().to_owned();
+    let after: Value =
+        serde_json::from_slice(&std::fs::read(sandbox.home().join(format!("bucket/attempts/{live}.json"))).unwrap())
+            .unwrap();
+    assert_eq!(after["continues"], before["slot"]);
+    for layer in ["clean", "snapshots", "staging", "prep"] {
+        let step = format!("transform.{layer}");
+        assert_eq!(after["steps"][&step], before["steps"][&step], "{layer} was done again");
+    }
+    assert_ne!(after["steps"]["transform.mart"]["holder"], before["steps"]["transform.mart"]["holder"]);
 }
 
 #[test]
@@ -115,10 +153,7 @@ fn of_two_runs_at_once_one_works_and_the_other_waits_or_is_refused_by_name() {
         ["2025-08-01", "2025-08-01"].iter().map(|day| sandbox.start(&["run", "daily", "--partition", day])).collect();
     let ended: Vec<_> = runs.into_iter().map(end_to_end::Running::wait).collect();
     assert!(ended.iter().any(|output| output.code == Some(0)), "{ended:?}");
-    for output in &ended {
-        let is_refused_by_name = output.code == Some(1) && output.stderr.contains("is at work");
-        assert!(output.code == Some(0) || is_refused_by_name, "{output:?}");
-    }
+    ended.iter().for_each(is_done_or_refused_by_name);
     assert_eq!(sandbox.cycle(), 1);
     let alone = Sandbox::retail();
     alone.day("2025-08-01");

@@ -208,6 +208,7 @@ async fn resume(platform: &Platform, building: &Building, request: &BeginRequest
 /// Stores the attempt and names it in the record. The attempt is there first: the record never names one that is not.
 async fn start(platform: &Platform, request: &BeginRequest, planned: &Planned) -> Result<Slot, state::Error> {
     let slot = planned.record.next_slot(State::new_attempt_id()?);
+    let continues = continued(&platform.state, planned).await?;
     let now = Timestamp::now();
     let attempt = Attempt {
         version: ATTEMPT_VERSION,
@@ -217,6 +218,7 @@ async fn start(platform: &Platform, request: &BeginRequest, planned: &Planned) -
         inputs: planned.inputs_digest.clone(),
         project: planned.project.code.clone(),
         work: planned.work.clone(),
+        continues,
         steps: BTreeMap::new(),
         verdict: None,
         ended: None,
@@ -231,6 +233,20 @@ async fn start(platform: &Platform, request: &BeginRequest, planned: &Planned) -
     }
     tracing::info!(attempt = %slot.attempt, cycle = slot.cycle, run = %request.run, "begun");
     Ok(slot)
+}
+
+/// The slot whose finished layers the new attempt may take over.
+async fn continued(state: &State, planned: &Planned) -> Result<Option<Slot>, state::Error> {
+    let Some(slot) = &planned.record.expired else { return Ok(None) };
+    match state.attempt(&slot.attempt).await {
+        Ok(expired) => {
+            let (inputs, code) = (&planned.inputs_digest, &planned.project.code);
+            Ok(protocol::continued(&planned.record, &expired, inputs, &planned.work, code))
+        }
+        // A cleanup has been here.
+        Err(state::Error::NoAttempt { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn describe(outcome: BeginOutcome, slot: &Slot, planned: &Planned) -> Begun {

@@ -7,11 +7,11 @@ use axum::extract::State as Extension;
 use futures::{StreamExt, TryStreamExt, stream};
 use pipeline::Table;
 use serde::{Deserialize, Serialize};
-use service::{Body, Platform, Problem, detached};
+use service::{Body, Layer, Platform, Problem, ProjectPlan, detached};
 use utoipa::ToSchema;
 use wap::guard::{Guard, stands};
-use wap::{AttemptId, Digest, EndReason, Manifest, PartitionKey};
-use warehouse::{Pin, PinnedPartition, Statistics};
+use wap::{Attempt, AttemptId, Digest, EndReason, Manifest, PartitionKey, Slot};
+use warehouse::{BuiltModel, Pin, PinnedPartition, Statistics};
 
 /// How many manifests are read at once.
 const CONCURRENT_READS: usize = 32;
@@ -32,6 +32,9 @@ pub(crate) struct Prepared {
     pinned: usize,
     /// Rows of the partitions that changed.
     changed_rows: u64,
+    /// Steps that an attempt before this one had finished, and whose results were taken over.
+    #[serde(default)]
+    continued: Vec<String>,
     #[serde(default)]
     #[schema(value_type = Object)]
     cost: Statistics,
@@ -75,7 +78,11 @@ async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
         pins.push(Pin { table: table.clone(), partitions, changed });
     }
     let live = record.live.as_ref().map(|live| &live.slot);
-    match platform.warehouse.create(&attempt.slot, live).await {
+    let plan = platform.project_plan().await?;
+    platform.check_code(&attempt, &plan)?;
+    let finished = finished(platform, &plan, &attempt).await?;
+    let without = finished.as_ref().map_or(&[][..], |finished| &finished.models);
+    match platform.warehouse.create(&attempt.slot, live, without).await {
         Ok(()) => {}
         // Names are used once, by one try: what an earlier one still does must not find its place in use.
         Err(warehouse::Error::Conflict { .. }) => {
@@ -86,18 +93,67 @@ async fn run(platform: &Platform, id: &AttemptId) -> Result<Prepared, Problem> {
         Err(error) => return Err(error.into()),
     }
     platform.warehouse.pin(&attempt.slot, &pins).await?;
-    let plan = platform.project_plan().await?;
-    platform.check_code(&attempt, &plan)?;
     if let Some(live) = live {
         let removed = removed_relations(platform, &plan, live).await?;
         platform.warehouse.drop_relations(&attempt.slot, &removed).await?;
     }
+    let continued = match finished {
+        Some(finished) => adopt(platform, id, &attempt.slot, finished).await?,
+        None => Vec::new(),
+    };
     Ok(Prepared {
+        continued,
         slot: attempt.slot.name(),
         pinned: pins.iter().map(|pin| pin.partitions.len()).sum(),
         changed_rows: pins.iter().flat_map(|pin| &pin.changed).map(|manifest| manifest.rows).sum(),
         cost: platform.warehouse.statistics(),
     })
+}
+
+/// What an expired attempt at the same work had finished.
+struct Finished {
+    attempt: Attempt,
+    steps: Vec<String>,
+    models: Vec<BuiltModel>,
+}
+
+/// Finds it. Whoever held that attempt's claim may be asleep and go on writing in its slot: but not into a layer that is
+/// finished, and not into the slot of this attempt.
+async fn finished(platform: &Platform, plan: &ProjectPlan, attempt: &Attempt) -> Result<Option<Finished>, Problem> {
+    let Some(expired) = &attempt.continues else { return Ok(None) };
+    let expired = match platform.state.attempt(&expired.attempt).await {
+        // A cleanup has been here.
+        Err(state::Error::NoAttempt { .. }) => return Ok(None),
+        found => found?,
+    };
+    let mut steps: Vec<String> = plan.layers.iter().map(Layer::step).collect();
+    steps.truncate(expired.finished(steps.iter().map(String::as_str)));
+    let layers = plan.layers[..steps.len()].iter();
+    let built: BTreeSet<&String> = layers.flat_map(|layer| layer.nodes.intersection(&attempt.work.build)).collect();
+    let schemas = platform.schemas(&plan.project)?;
+    // Parents first: a view can be made once what it reads is there.
+    let order = plan.project.order().into_iter().filter(|id| built.contains(id));
+    let models: Vec<BuiltModel> = order
+        .filter_map(|id| Some((plan.project.nodes.get(&id).filter(|node| node.makes_relation())?, schemas.get(&id)?)))
+        .map(|(node, schema)| BuiltModel {
+            name: node.name.clone(),
+            schema: schema.clone(),
+            relation: node.alias.clone(),
+        })
+        .collect();
+    Ok((!models.is_empty()).then_some(Finished { attempt: expired, steps, models }))
+}
+
+/// Takes it over, and says which steps are done.
+async fn adopt(platform: &Platform, id: &AttemptId, slot: &Slot, finished: Finished) -> Result<Vec<String>, Problem> {
+    let Finished { attempt: expired, steps, models } = finished;
+    if !platform.warehouse.adopt(slot, &expired.slot, &models).await? {
+        return Ok(Vec::new());
+    }
+    match platform.state.note_attempt(id, |attempt| attempt.adopt(&expired, &steps)).await? {
+        Some(_) => Ok(steps),
+        None => Err(platform.state.over(id).await.into()),
+    }
 }
 
 /// What `raw` holds now, whatever was admitted.
@@ -129,11 +185,7 @@ fn contiguous(table: &Table, admitted: &BTreeMap<PartitionKey, Digest>) -> Resul
 }
 
 /// Relations of the live slot's layers that no model of the project makes any more.
-async fn removed_relations(
-    platform: &Platform,
-    plan: &service::ProjectPlan,
-    live: &wap::Slot,
-) -> Result<Vec<String>, Problem> {
+async fn removed_relations(platform: &Platform, plan: &ProjectPlan, live: &Slot) -> Result<Vec<String>, Problem> {
     let schemas = platform.schemas(&plan.project)?;
     let kept: BTreeSet<String> = schemas
         .iter()

@@ -59,7 +59,7 @@ async fn run(platform: Platform, request: TransformRequest) -> Result<Transforme
             known.join(", ")
         )));
     };
-    let step = format!("transform.{}", request.layer);
+    let step = layer.step();
     platform.state.step(&request.attempt, &step, Box::pin(build(&platform, &request.attempt, &plan, layer))).await
 }
 
@@ -72,7 +72,7 @@ async fn build(
     let attempt = platform.state.attempt(attempt).await?;
     platform.check_code(&attempt, plan)?;
     plan.check_order(&attempt, Some(&layer.name))?;
-    let platform = &platform.for_step(&format!("transform.{}", layer.name), Some(&attempt.slot));
+    let platform = &platform.for_step(&layer.step(), Some(&attempt.slot));
     let nodes: Vec<String> = layer.nodes.intersection(&attempt.work.build).cloned().collect();
     let full: BTreeSet<String> = layer.nodes.intersection(&attempt.work.full).cloned().collect();
     let report = platform

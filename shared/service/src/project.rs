@@ -32,11 +32,18 @@ pub struct Layer {
     pub nodes: BTreeSet<String>,
 }
 
+impl Layer {
+    /// The step that builds it.
+    pub fn step(&self) -> String {
+        format!("transform.{}", self.name)
+    }
+}
+
 impl ProjectPlan {
     /// Refuses to build a layer, or without one to audit, before everything that comes earlier is done.
     pub fn check_order(&self, attempt: &Attempt, layer: Option<&str>) -> Result<(), Problem> {
-        let earlier = self.layers.iter().map(|layer| layer.name.as_str()).take_while(|name| Some(*name) != layer);
-        let steps = std::iter::once("prepare".to_owned()).chain(earlier.map(|name| format!("transform.{name}")));
+        let earlier = self.layers.iter().take_while(|earlier| Some(earlier.name.as_str()) != layer);
+        let steps = std::iter::once("prepare".to_owned()).chain(earlier.map(Layer::step));
         Ok(attempt.check_done(steps).map_err(state::Error::from)?)
     }
 }

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use store::{ObjectStore, ObjectStoreExt, Precondition};
 use wap::guard::{Guard, stands};
 use wap::{
-    Attempt, AttemptId, Deployment, Digest, EndReason, INPUTS_VERSION, Identifier, Inputs, LAKE_VERSION, LedgerEntry,
-    Manifest, PartitionKey, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
+    ATTEMPT_VERSION, Attempt, AttemptId, Deployment, Digest, EndReason, INPUTS_VERSION, Identifier, Inputs,
+    LAKE_VERSION, LedgerEntry, Manifest, PartitionKey, RECEIPT_VERSION, RECORD_KEY, RECORD_VERSION, Receipt, Refused,
 };
 
 pub use error::Error;
@@ -127,8 +127,10 @@ impl State {
         match self.store.get_json::<Attempt>(&key).await? {
             None => Err(Error::NoAttempt { id: id.clone() }),
             Some((attempt, generation)) => {
-                check_version(&key, attempt.version, wap::ATTEMPT_VERSION)?;
+                check_read(&key, attempt.version, ATTEMPT_VERSION)?;
                 check_place(&key, &Attempt::key(attempt.id()))?;
+                // Version 1 lacks what has a default.
+                let attempt = Attempt { version: ATTEMPT_VERSION, ..attempt };
                 Ok((attempt, Precondition::Generation(generation)))
             }
         }
@@ -145,7 +147,7 @@ impl State {
 
     /// Like [`update_attempt`](Self::update_attempt), for claims and outcomes of steps: after a power failure nobody is
     /// at work, and a step whose outcome was lost is done again.
-    async fn note_attempt(
+    pub async fn note_attempt(
         &self,
         id: &AttemptId,
         change: impl Fn(&Attempt) -> Option<Attempt>,
@@ -181,7 +183,7 @@ impl State {
     /// Ends an attempt, takes its right to commit and then its heartbeat. The record goes first: from then on the attempt
     /// is harmless.
     pub async fn end_attempt(&self, id: &AttemptId, reason: EndReason, detail: &str) -> Result<(), Error> {
-        self.update_record(|record| Ok(record.end(id))).await?;
+        self.update_record(|record| Ok(record.end(id, reason))).await?;
         self.update_attempt(id, |attempt| {
             attempt.ended.is_none().then(|| attempt.end(reason, detail, Timestamp::now()))
         })

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{ObjectStoreExt, Precondition};
 use wap::guard::{Guard, stands};
-use wap::{Attempt, AttemptId, Claim, EndReason, Ended};
+use wap::{Attempt, AttemptId, Claim, EndReason, Ended, may_be_taken_over};
 
 use crate::{Error, Holder, State, kept};
 
@@ -148,15 +148,10 @@ async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde
                     Err(error) => return Err(error.into()),
                 }
             }
-            Claim::Wait { .. } => match state.liveness(id).await? {
+            Claim::Wait { step, holder } => match state.liveness(id).await? {
                 Liveness::Alive { .. } => tokio::time::sleep(POLL).await,
-                Liveness::Gone { .. } if !stands(Guard::ClaimNotTaken) => {
-                    let taken = |attempt: &Attempt| {
-                        let mut next = attempt.clone();
-                        next.steps.remove(name);
-                        Some(next)
-                    };
-                    state.note_attempt(id, taken).await?;
+                Liveness::Gone { .. } if may_be_taken_over(&step) || !stands(Guard::ClaimNotTaken) => {
+                    state.note_attempt(id, |attempt| attempt.give_back(&step, &holder)).await?;
                 }
                 Liveness::Gone { holder, heartbeat } => {
                     let ended = state.expire(id, &holder, heartbeat).await?;

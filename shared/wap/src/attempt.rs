@@ -13,7 +13,13 @@ use crate::work::WorkSet;
 use crate::{AttemptId, Digest, RunId};
 
 /// The format version of [`Attempt`].
-pub const ATTEMPT_VERSION: u32 = 1;
+pub const ATTEMPT_VERSION: u32 = 2;
+
+/// Whether a step whose claim ran out is simply done by somebody else. Publishing is: it writes no slot, and commits by one
+/// compare-and-set, so whoever only slept finds it done. All others write, and their expiry ends the attempt.
+pub fn may_be_taken_over(step: &str) -> bool {
+    step == "publish"
+}
 
 /// What is known of an attempt. Stored at [`Attempt::key`], changed by compare-and-set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +34,9 @@ pub struct Attempt {
     /// Digest of the dbt project's files, so that a step notices when they change under it.
     pub project: Digest,
     pub work: WorkSet,
+    /// The slot of an expired attempt with the same work, whose finished layers this one may take over.
+    #[serde(default)]
+    pub continues: Option<Slot>,
     /// Claimed steps by name: `prepare`, `transform.clean` ...
     pub steps: BTreeMap<String, Step>,
     pub verdict: Option<Verdict>,
@@ -73,8 +82,8 @@ pub enum EndReason {
 pub enum Claim {
     /// Nobody has it: the attempt to store, after which the step is the caller's.
     Take(Box<Attempt>),
-    /// Somebody is at it: wait for the outcome or for the claim to expire.
-    Wait { holder: String },
+    /// Somebody is at `step`, this one or another: wait for the outcome or for the claim to expire.
+    Wait { step: String, holder: String },
     /// It was done before.
     Done(serde_json::Value),
     /// The attempt is over.
@@ -111,7 +120,7 @@ impl Attempt {
             return Claim::Over(ended.clone());
         }
         if let Some(running) = self.running().filter(|_| guard::stands(Guard::StepClaim)) {
-            return Claim::Wait { holder: running.1.holder.clone() };
+            return Claim::Wait { step: running.0.to_owned(), holder: running.1.holder.clone() };
         }
         let mut next = self.clone();
         next.steps.insert(
@@ -128,6 +137,21 @@ impl Attempt {
             None => Ok(()),
             Some(step) => Err(Refused::TooEarly { attempt: self.id().clone(), step }),
         }
+    }
+
+    /// How many of `steps`, from the first on, are done.
+    pub fn finished<'a>(&self, steps: impl IntoIterator<Item = &'a str>) -> usize {
+        let is_done = |step: &&str| self.steps.get(*step).is_some_and(|step| step.outcome.is_some());
+        steps.into_iter().take_while(is_done).count()
+    }
+
+    /// Takes over `steps` of another attempt, whose results were put into the slot of this one. `None` if this attempt
+    /// is over.
+    pub fn adopt(&self, other: &Self, steps: &[String]) -> Option<Self> {
+        let mut next = self.clone();
+        let done = steps.iter().filter_map(|step| Some((step.clone(), other.steps.get(step)?.clone())));
+        next.steps.extend(done);
+        self.ended.is_none().then_some(next)
     }
 
     /// The step that somebody has claimed and not finished: at most one, for a slot has one writer.

@@ -40,6 +40,7 @@ guards! {
     RecoveryFirst "recovery first" "What a dead publisher left is finished before another attempt begins."
     OldAttemptEnds "end of the old attempt" "What another run left is ended, or gone on with, before another attempt begins."
     StillWanted "inputs still wanted" "An attempt that was left is gone on with only if its inputs are still the ones to publish."
+    SameWork "same work" "Finished layers are taken over only from an attempt at the same work."
     StepClaim "step claim" "A step is claimed before it is done, so that a slot has one writer."
     ClaimNotTaken "claim never taken over" "A claim that ran out ends the attempt; nobody else takes the step over."
     StoreClock "expiry by the store's clock" "A claim runs out only when its heartbeat is older than the lease by the store's own clock."

@@ -15,7 +15,7 @@ mod statistics;
 mod verdict;
 mod work;
 
-pub use attempt::{ATTEMPT_VERSION, Attempt, Claim, EndReason, Ended, Step};
+pub use attempt::{ATTEMPT_VERSION, Attempt, Claim, EndReason, Ended, Step, may_be_taken_over};
 pub use guard::Guard;
 pub use lake::{
     LAKE_VERSION, LOAD_COLUMN, LedgerEntry, LedgerStep, Manifest, ManifestColumn, ManifestObject, OWN_PREFIX,

@@ -3,7 +3,7 @@
 
 use crate::guard::{self, Guard};
 use crate::record::{Building, Deployment, Refused};
-use crate::{Attempt, Digest, Ended, RunId, Slot, WorkSet};
+use crate::{Attempt, Digest, Ended, RunId, Slot, WorkSet, may_be_taken_over};
 
 /// What a run that wants to begin finds of the attempt that the record names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum AtWork {
     Ended(Ended),
     /// Its holder is gone in the middle of a step, and may only be asleep: end it.
     Expired,
-    /// It was left between two steps, and can be gone on with if it is still wanted.
+    /// It was left between two steps, or in one that may be taken over, and can be gone on with if it is still wanted.
     Left,
 }
 
@@ -28,7 +28,7 @@ pub fn at_work(building: &Building, attempt: &Attempt, is_alive: bool, run: &Run
     match (is_alive, attempt.running()) {
         (true, _) if &building.run == run => AtWork::Mine,
         (true, _) => AtWork::Other,
-        (false, Some(_)) if guard::stands(Guard::ClaimNotTaken) => AtWork::Expired,
+        (false, Some((step, _))) if !may_be_taken_over(step) && guard::stands(Guard::ClaimNotTaken) => AtWork::Expired,
         (false, _) => AtWork::Left,
     }
 }
@@ -66,6 +66,24 @@ pub fn next(
     Ok(Next::Start)
 }
 
+/// The slot whose finished layers a new attempt may take over: that of the attempt which expired last, or the one which
+/// that had begun to take over itself. The layers must be what this attempt would build: from the same inputs, by the same
+/// code, on what is live now.
+pub fn continued(
+    record: &Deployment,
+    expired: &Attempt,
+    inputs: &Digest,
+    work: &WorkSet,
+    code: &Digest,
+) -> Option<Slot> {
+    let is_same = &expired.inputs == inputs && &expired.work == work && &expired.project == code;
+    let is_on_live = expired.slot.cycle == record.cycle + 1;
+    if !(is_same && is_on_live) && guard::stands(Guard::SameWork) {
+        return None;
+    }
+    if expired.finished(["prepare"]) == 1 { Some(expired.slot.clone()) } else { expired.continues.clone() }
+}
+
 /// What a publisher does with views that are moved one by one, each by a compare-and-set on its own etag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Round {
@@ -90,3 +108,7 @@ pub fn round(named: &Slot, named_after: &Slot, is_as_wanted: impl IntoIterator<I
 pub fn is_settled(named: &Slot, named_last: &Slot) -> bool {
     named == named_last || !guard::stands(Guard::RecordReread)
 }
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

@@ -11,10 +11,10 @@ use crate::guard::{self, Guard};
 use crate::rollback::{Rollback, RolledBack};
 use crate::slot::{Color, Slot};
 use crate::work::{Change, WorkSet};
-use crate::{AttemptId, Digest, Identifier, PartitionKey, RunId};
+use crate::{AttemptId, Digest, EndReason, Identifier, PartitionKey, RunId};
 
 /// The format version of [`Deployment`].
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// Where the record is stored.
 pub const RECORD_KEY: &str = "state/deployment.json";
@@ -31,6 +31,10 @@ pub struct Deployment {
     pub kept: Option<Kept>,
     /// The attempt that may commit.
     pub building: Option<Building>,
+    /// The slot of the attempt whose claim ran out last, until the next one begins: that one may take over the layers
+    /// that it had finished.
+    #[serde(default)]
+    pub expired: Option<Slot>,
     pub held: BTreeMap<PartitionKey, Hold>,
     pub refused: Option<Refusal>,
     /// Views that a later slot may lack: then they are taken from readers.
@@ -49,6 +53,7 @@ impl Default for Deployment {
             live: None,
             kept: None,
             building: None,
+            expired: None,
             held: BTreeMap::new(),
             refused: None,
             retired: BTreeSet::new(),
@@ -205,6 +210,7 @@ impl Deployment {
             return Err(Refused::Moved);
         }
         self.building = Some(building);
+        self.expired = None;
         Ok(self)
     }
 
@@ -250,15 +256,17 @@ impl Deployment {
         self.kept = self.live.take().map(|live| Kept { live, until: keep_until });
         self.live = Some(live);
         self.building = None;
+        self.expired = None;
         self.refused = None;
         Ok(self)
     }
 
     /// Takes the right to commit from `attempt`, if it still has it.
     #[must_use]
-    pub fn end(mut self, attempt: &AttemptId) -> Self {
+    pub fn end(mut self, attempt: &AttemptId, reason: EndReason) -> Self {
         if self.may_commit(attempt) {
-            self.building = None;
+            let building = self.building.take();
+            self.expired = building.map(|building| building.slot).filter(|_| reason == EndReason::Expired);
         }
         self
     }
@@ -269,7 +277,7 @@ impl Deployment {
         if !self.may_commit(&refusal.attempt) {
             return self;
         }
-        let mut next = self.end(&refusal.attempt);
+        let mut next = self.end(&refusal.attempt, EndReason::Refused);
         next.refused = Some(refusal);
         next
     }

@@ -118,6 +118,7 @@ impl Deployment {
         self.kept = Some(Kept { live: before, until: request.keep_until });
         self.live = Some(target);
         self.building = None;
+        self.expired = None;
         Ok(self)
     }
 

@@ -14,8 +14,8 @@ use wap::{
 };
 
 use crate::{
-    DeploymentRow, Desired, Error, Loaded, Pin, PinnedPartition, Place, Publication, PublishedColumn, PublishedView,
-    Statistics, Step, Warehouse,
+    BuiltModel, DeploymentRow, Desired, Error, Loaded, Pin, PinnedPartition, Place, Publication, PublishedColumn,
+    PublishedView, Statistics, Step, Warehouse,
 };
 
 /// A row of the tables that fixtures make: columns `id` (integer) and `name` (text).
@@ -76,6 +76,7 @@ macro_rules! warehouse_contract {
                 a_slot_starts_empty_or_as_a_copy,
                 a_place_is_made_once,
                 views_are_carried_into_the_next_slot,
+                finished_models_of_another_slot_are_adopted,
                 a_pin_shows_what_was_admitted_and_nothing_else,
                 a_pin_outlives_what_happens_to_raw,
                 a_pin_heals_what_raw_holds_wrongly,
@@ -192,7 +193,7 @@ fn rows(number: i64, name: &str) -> Vec<Row> {
 /// A slot with `mart.things` of some rows.
 async fn built(fixture: &dyn Fixture, cycle: u64, name: &str, number: i64) -> Slot {
     let slot = slot(cycle, name);
-    fixture.warehouse().create(&slot, None).await.unwrap();
+    fixture.warehouse().create(&slot, None, &[]).await.unwrap();
     fixture.write(&slot, "mart", "things", &rows(number, "n")).await;
     slot
 }
@@ -206,7 +207,7 @@ async fn sealed(fixture: &dyn Fixture, cycle: u64, name: &str, number: i64) -> S
 pub async fn a_slot_starts_empty_or_as_a_copy(fixture: &dyn Fixture) {
     let first = sealed(fixture, 1, "a", 3).await;
     let second = slot(2, "b");
-    fixture.warehouse().create(&second, Some(&first)).await.unwrap();
+    fixture.warehouse().create(&second, Some(&first), &[]).await.unwrap();
     assert_eq!(count(fixture, &second, "mart.things").await, 3);
     fixture.write(&second, "mart", "things", &[]).await;
     assert_eq!(count(fixture, &first, "mart.things").await, 3);
@@ -218,11 +219,11 @@ pub async fn a_place_is_made_once(fixture: &dyn Fixture) {
     let second = slot(2, "b");
     for (slot, from) in [(&first, None), (&second, Some(&first))] {
         if slot == &second {
-            fixture.warehouse().create(slot, from).await.unwrap();
+            fixture.warehouse().create(slot, from, &[]).await.unwrap();
             fixture.write(slot, "mart", "things", &rows(1, "n")).await;
         }
         let before = count(fixture, slot, "mart.things").await;
-        let error = fixture.warehouse().create(slot, from).await.unwrap_err();
+        let error = fixture.warehouse().create(slot, from, &[]).await.unwrap_err();
         assert!(matches!(error, Error::Conflict { .. }), "{error}");
         assert_eq!(count(fixture, slot, "mart.things").await, before);
     }
@@ -250,6 +251,51 @@ pub async fn views_are_carried_into_the_next_slot(fixture: &dyn Fixture) {
     }
 }
 
+pub async fn finished_models_of_another_slot_are_adopted(fixture: &dyn Fixture) {
+    let table = table("");
+    let admitted = fixture.extract(&table, &partition(1), &rows(4, "x")).await;
+    let live = slot(1, "a");
+    pin(fixture, &live, None, &table, &[&admitted], &[]).await.unwrap();
+    for relation in ["built", "things"] {
+        fixture.write(&live, "mart", relation, &rows(3, "n")).await;
+    }
+    // The models `built` and `seen` were finished there, and `things` was not.
+    let expired = slot(2, "b");
+    pin(fixture, &expired, Some(&live), &table, &[&admitted], &[]).await.unwrap();
+    fixture.write(&expired, "mart", "built", &rows(7, "n")).await;
+    fixture.write(&expired, "mart", "things", &rows(9, "n")).await;
+    fixture.view(&expired, "mart", "seen", "mart.built").await;
+    fixture.write(&expired, "changes", "built", &rows(2, "n")).await;
+    fixture.view(&expired, "changes", "seen", "changes.built").await;
+    fixture.view(&expired, "changes", "seen__rebuilt", "changes.built").await;
+
+    let model =
+        |name: &str| BuiltModel { name: name.to_owned(), schema: identifier("mart"), relation: name.to_owned() };
+    let models = [model("built"), model("seen")];
+    let next = slot(2, "c");
+    fixture.warehouse().create(&next, Some(&live), &models).await.unwrap();
+    fixture.warehouse().pin(&next, &[pin_of(&table, &[&admitted], &[])]).await.unwrap();
+    assert!(fixture.warehouse().adopt(&next, &expired, &models).await.unwrap());
+    let expected = [
+        ("mart.built", 7),
+        ("mart.seen", 7),
+        ("mart.things", 3),
+        ("raw.things", 4),
+        ("changes.built", 2),
+        ("changes.seen", 2),
+        ("changes.seen__rebuilt", 2),
+    ];
+    for (relation, number) in expected {
+        assert_eq!(count(fixture, &next, relation).await, number, "{relation}");
+    }
+    // Each has its own from here on, and views show those of their slot.
+    fixture.write(&next, "mart", "built", &rows(1, "n")).await;
+    assert_eq!(count(fixture, &next, "mart.seen").await, 1);
+    assert_eq!(count(fixture, &expired, "mart.seen").await, 7);
+    let lacking = fixture.warehouse().adopt(&next, &expired, &[model("lacking")]).await.unwrap_err();
+    assert!(matches!(lacking, Error::NotFound { .. }), "{lacking}");
+}
+
 fn pin_of(table: &Table, partitions: &[&Manifest], changed: &[&Manifest]) -> Pin {
     let pinned = |manifest: &&Manifest| PinnedPartition { manifest: (*manifest).clone(), is_contiguous: true };
     Pin {
@@ -268,7 +314,7 @@ async fn pin(
     partitions: &[&Manifest],
     changed: &[&Manifest],
 ) -> Result<(), Error> {
-    fixture.warehouse().create(slot, from).await.unwrap();
+    fixture.warehouse().create(slot, from, &[]).await.unwrap();
     fixture.warehouse().pin(slot, &[pin_of(table, partitions, changed)]).await
 }
 

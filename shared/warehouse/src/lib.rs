@@ -68,11 +68,18 @@ pub trait Warehouse: Debug + Send + Sync {
     /// Makes the place of an attempt, starting from the content of `from` where there is one; views of `from` may not be
     /// there before the place is pinned. A place is made once: [`Error::Conflict`] if there is anything of this name. To
     /// empty it would be to delete, and a deletion that arrives late could find a place that is published by then.
-    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error>;
+    ///
+    /// Models of `without` will be adopted from another slot and need not be there before.
+    async fn create(&self, slot: &Slot, from: Option<&Slot>, without: &[BuiltModel]) -> Result<(), Error>;
 
     /// Fixes what the attempt reads: schema `raw` holds the pinned rows of each table, schema `changes` those of the
     /// partitions that differ from the live slot, as `raw__TABLE`. Nothing that happens to `raw` later matters to it.
     async fn pin(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error>;
+
+    /// Takes over what was built in another slot: each model's relation and what it notes in schema `changes` (`NAME`,
+    /// `NAME__rebuilt`), parents first. Somebody may still be writing elsewhere in that slot. `false` if the slot can't be
+    /// read now, nothing is taken, and this slot is whole without.
+    async fn adopt(&self, slot: &Slot, from: &Slot, models: &[BuiltModel]) -> Result<bool, Error>;
 
     /// All tables and views of a slot, as schema and name.
     async fn relations(&self, slot: &Slot) -> Result<Vec<(String, String)>, Error>;
@@ -144,6 +151,28 @@ pub trait Warehouse: Debug + Send + Sync {
 
     /// Drops a slot. That it is not there is no error.
     async fn drop_slot(&self, name: &str) -> Result<(), Error>;
+}
+
+/// A model that was built in a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltModel {
+    /// By this it goes in schema `changes`.
+    pub name: String,
+    /// Where its relation is, and what that is called.
+    pub schema: Identifier,
+    pub relation: String,
+}
+
+impl BuiltModel {
+    /// All that may be taken over of it, as schema and name, and whether it must be there.
+    pub fn relations(&self) -> [(String, String, bool); 3] {
+        let noted = |name: String| ("changes".to_owned(), name, false);
+        [
+            (self.schema.as_str().to_owned(), self.relation.clone(), true),
+            noted(self.name.clone()),
+            noted(format!("{}__rebuilt", self.name)),
+        ]
+    }
 }
 
 /// A partition of a table in raw.

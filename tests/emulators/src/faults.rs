@@ -10,6 +10,9 @@
 //! | `slow` | the right answer, late | yes |
 //! | `stale_list` | an earlier answer to the same list request | - |
 //!
+//! Besides, a plan may hold one request, before or after it takes effect: it is never answered, so that whoever made it can
+//! be killed at that moment.
+//!
 //! Whether and which is a pure function of the plan's seed and the ordinal of the request, so a failing run can be
 //! repeated. `GET`, `PUT` and `DELETE /_faults` on either proxy do what the methods of [`Faults`] do.
 
@@ -58,6 +61,18 @@ pub struct Plan {
     /// How late a slow answer is.
     #[serde(default = "slow")]
     pub slow_milliseconds: u64,
+    #[serde(default)]
+    pub hold: Option<Hold>,
+}
+
+/// A request that is never answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// Which one, counted from the plan on.
+    pub ordinal: u64,
+    /// Whether it takes effect.
+    pub after: bool,
 }
 
 fn all() -> Vec<Fault> {
@@ -71,7 +86,7 @@ fn slow() -> u64 {
 impl Plan {
     /// Every kind of fault, for this share of the requests.
     pub fn new(seed: u64, rate: f64) -> Self {
-        Self { seed, rate, kinds: all(), slow_milliseconds: slow() }
+        Self { seed, rate, kinds: all(), slow_milliseconds: slow(), hold: None }
     }
 
     /// Only these kinds.
@@ -101,6 +116,15 @@ pub struct Injected {
     /// Requests since the plan was set, with and without faults.
     pub requests: u64,
     pub faults: BTreeMap<Fault, u64>,
+    /// Whether the request that is to be held has come, and taken effect if it should.
+    pub holds: bool,
+}
+
+/// What a request meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Fault(Fault, Duration),
+    Held { after: bool },
 }
 
 /// The handle on the faults of one emulated cloud. Clones share it.
@@ -123,16 +147,24 @@ impl Faults {
         self.injected().clone()
     }
 
-    /// The fault of the next request, counted, and how late a slow answer is.
-    pub(crate) fn next(&self, is_list: bool) -> Option<(Fault, Duration)> {
+    /// What the next request, counted, meets if not only the truth.
+    pub(crate) fn next(&self, is_list: bool) -> Option<Fate> {
         let mut injected = self.injected();
         let ordinal = injected.requests;
         injected.requests += 1;
         let plan = injected.plan.as_ref()?;
+        if let Some(Hold { after, .. }) = plan.hold.filter(|hold| hold.ordinal == ordinal) {
+            return Some(Fate::Held { after });
+        }
         let late = Duration::from_millis(plan.slow_milliseconds);
         let fault = plan.at(ordinal, is_list)?;
         *injected.faults.entry(fault).or_default() += 1;
-        Some((fault, late))
+        Some(Fate::Fault(fault, late))
+    }
+
+    /// The request that is to be held is.
+    pub(crate) fn held(&self) {
+        self.injected().holds = true;
     }
 
     fn injected(&self) -> MutexGuard<'_, Injected> {

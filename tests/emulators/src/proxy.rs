@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::faults::{Fault, Faults, Plan};
+use crate::faults::{Fate, Fault, Faults, Plan};
 use crate::serve::{Answer, Handler};
 
 /// An emulator with its rules.
@@ -76,7 +76,18 @@ impl<S: Service> Handler for Proxy<S> {
             return Answer::Response(self.control(request).await);
         }
         let is_list = self.service.is_list(&request);
-        let fault = self.faults.next(is_list);
+        let fault = match self.faults.next(is_list) {
+            Some(Fate::Held { after }) => {
+                if after {
+                    let response = self.service.respond(request).await;
+                    let _ = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+                }
+                self.faults.held();
+                return std::future::pending().await;
+            }
+            Some(Fate::Fault(fault, late)) => Some((fault, late)),
+            None => None,
+        };
         if let Some((fault, _)) = fault {
             tracing::info!(?fault, method = %request.method(), path = request.uri().path(), "fault");
         }

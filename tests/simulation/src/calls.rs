@@ -40,6 +40,7 @@ calls! {
     WarehouseLoaded = "warehouse.loaded",
     WarehouseCreate = "warehouse.create",
     WarehousePin = "warehouse.pin",
+    WarehouseAdopt = "warehouse.adopt",
     WarehouseRelations = "warehouse.relations",
     WarehouseDropRelations = "warehouse.drop_relations",
     WarehouseColumns = "warehouse.columns",

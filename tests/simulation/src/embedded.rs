@@ -1,12 +1,12 @@
 //! The laptop as a stage of the crash matrix: a folder, DuckDB and the real `extract`, on the real clock. Only dbt's
 //! Python is left out: the same models are built by plain SQL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -194,12 +194,18 @@ impl Home {
         let mut settings = Settings::new(root, "python", root, dbt::Target::Duckdb);
         settings.layers = parts.pipeline.dbt.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
         settings.parsed = Some(root.join("project.json"));
-        Self { parts, engine: Arc::new(PlainEngine { dbt: Dbt::new(settings) }) }
+        Self { parts, engine: Arc::new(PlainEngine { dbt: Dbt::new(settings), builds: Mutex::default() }) }
     }
 }
 
 impl Place for Home {
     fn parts(&self, process: &Arc<Process>) -> Parts {
+        // Who dies here leaves its file handles open. The kernel would close them, and give the lock free.
+        let (dying, lock) = (process.clone(), self.parts.home.join("warehouse/.publish.lock"));
+        tokio::spawn(async move {
+            dying.died().await;
+            let _ = fs::remove_file(lock);
+        });
         let engine = Arc::new(ProcessEngine { engine: self.engine.clone(), process: process.clone() });
         Parts { dbt: engine, holder: Holder::instance_of(process.name()), ..self.parts.clone() }
     }
@@ -233,6 +239,10 @@ impl Stage for EmbeddedStage {
         found
     }
 
+    fn builds(&self) -> BTreeMap<(String, String), u64> {
+        self.home.engine.builds().clone()
+    }
+
     async fn digest(&self) -> String {
         let record = fs::read_to_string(self.bucket.join("state/deployment.json")).unwrap();
         format!("{record}{}", fs::read_link(&self.published).unwrap().display())
@@ -243,6 +253,14 @@ impl Stage for EmbeddedStage {
 #[derive(Debug)]
 struct PlainEngine {
     dbt: Dbt,
+    /// How often each model was built, by layer and name.
+    builds: Mutex<BTreeMap<(String, String), u64>>,
+}
+
+impl PlainEngine {
+    fn builds(&self) -> MutexGuard<'_, BTreeMap<(String, String), u64>> {
+        self.builds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The same as one process asks for it, model by model.
@@ -289,9 +307,11 @@ impl Engine for ProcessEngine {
         let project = self.project().await?;
         let mut nodes = Vec::new();
         for id in project.order().into_iter().filter(|id| request.nodes.contains(id)) {
-            let Some(name) = project.nodes.get(&id).map(|node| node.name.clone()) else { continue };
-            let (file, is_full) = (file.clone(), request.full.contains(&id));
+            let Some(node) = project.nodes.get(&id) else { continue };
+            let (name, layer) = (node.name.clone(), node.layer.clone().unwrap_or_default());
+            let (engine, file, is_full) = (self.engine.clone(), file.clone(), request.full.contains(&id));
             let work = async move {
+                *engine.builds().entry((layer, name.clone())).or_default() += 1;
                 let built = tokio::task::spawn_blocking(move || build(&file, &name, is_full)).await;
                 built.map_err(|error| Error::Unavailable(error.to_string()))
             };

@@ -1,7 +1,7 @@
 //! The crash matrix: one cycle, and for every call that it makes every way in which that call can break, and every way
 //! in which things can go on after that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub trait Stage: Send + Sync {
     fn nap(&self) -> Duration;
     /// Checks that readers see both cycles and that nothing was wrong meanwhile, and says what was.
     async fn judge(&self) -> Vec<String>;
+    /// How often each model was built on this stage, by layer and name.
+    fn builds(&self) -> BTreeMap<(String, String), u64>;
     /// Everything that readers and the next run depend on.
     async fn digest(&self) -> String;
 }
@@ -175,6 +177,14 @@ pub async fn cell(stage: &dyn Stage, position: &Position, how: Break, then: Then
             if !old.is_finished() && timeout(nap * 100, old).await.is_err() {
                 violations.push("the old run never ended".to_owned());
             }
+        }
+    }
+    // A sleeper who wakes up goes on where nobody looks, and finds out only then.
+    if then != Then::OldOneWakes {
+        let again = stage.builds().into_iter().filter(|(_, times)| *times > 1).map(|((layer, _), _)| layer);
+        let again: BTreeSet<String> = again.collect();
+        if again.len() > 1 {
+            violations.push(format!("more than the step that broke was done again: {again:?}"));
         }
     }
     // Whatever became of it: one undisturbed run makes everything right, and the next one has nothing to do.

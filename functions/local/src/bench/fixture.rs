@@ -48,6 +48,7 @@ pub(crate) async fn begin_attempt(platform: &Platform, views: &[Identifier]) -> 
         inputs: Digest::of_json(&inputs).map_err(|error| Failure::new(error.to_string()))?,
         project: Digest::of("bench"),
         work: WorkSet::default(),
+        continues: None,
         steps: BTreeMap::new(),
         verdict: None,
         ended: None,
@@ -56,7 +57,7 @@ pub(crate) async fn begin_attempt(platform: &Platform, views: &[Identifier]) -> 
     let building = Building { slot: slot.clone(), run: attempt.run.clone(), since: attempt.begun_at };
     platform.state.update_record(|record| record.clone().begin(&record, building.clone())).await?;
     if !views.is_empty() {
-        platform.warehouse.create(&slot, None).await?;
+        platform.warehouse.create(&slot, None, &[]).await?;
         let file =
             platform.slot_file(&slot).ok_or_else(|| Failure::new("the bench measures the target duckdb only"))?;
         let connection = duckdb::Connection::open(file)?;

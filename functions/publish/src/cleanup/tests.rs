@@ -79,7 +79,7 @@ fn live(slot: &Slot) -> Live {
 /// A record that keeps a slot whose time is over.
 async fn with_kept_slot(fixture: &Fixture) -> (Slot, Deployment) {
     let slot = Slot::named("blue_1_0123456789").unwrap();
-    fixture.platform.warehouse.create(&slot, None).await.unwrap();
+    fixture.platform.warehouse.create(&slot, None, &[]).await.unwrap();
     // On DuckDB a slot is there once something was written to it.
     std::fs::write(fixture.platform.slot_file(&slot).unwrap(), "a database").unwrap();
     fixture.put("inputs/0123456789.json", "{\"version\": 1, \"partitions\": {}, \"models\": {}}").await;

@@ -33,7 +33,7 @@ pub(crate) async fn read<T: DeserializeOwned>(
         Err(error) => return Ok(unreadable(error)),
     };
     if let (Some(known), Some(found)) = (version, value["version"].as_u64())
-        && u64::from(known) != found
+        && !(1..=u64::from(known)).contains(&found)
     {
         return Ok(Document::Version(found));
     }

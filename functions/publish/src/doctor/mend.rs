@@ -57,7 +57,7 @@ impl fmt::Display for Mend {
 pub(crate) async fn mend(platform: &Platform, mend: &Mend) -> Result<(), Problem> {
     let state = &platform.state;
     match mend {
-        Mend::EndInRecord(id) => state.update_record(|record| Ok(record.end(id))).await.map(drop)?,
+        Mend::EndInRecord(id) => state.update_record(|record| Ok(record.end(id, EndReason::Failed))).await.map(drop)?,
         Mend::EndAttempt(id, why) => state.end_attempt(id, EndReason::Failed, why).await?,
         Mend::Complete => complete(platform).await.map(drop)?,
         Mend::Receipt => {

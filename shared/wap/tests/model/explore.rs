@@ -153,6 +153,11 @@ impl Model for Protocol {
                         .any(|tried| tried.attempt.slot == building.slot && tried.attempt.run != building.run)
                 })
             }),
+            Property::sometimes("gone on with", |_, world: &World| {
+                let steps =
+                    |tried: &Try| tried.attempt.continues.is_some() && tried.attempt.finished(["transform"]) == 1;
+                world.tries.iter().any(steps)
+            }),
             Property::sometimes(
                 "mixed views seen",
                 |_, world: &World| matches!(world.views, [Some(one), Some(other)] if one.attempt != other.attempt),

@@ -39,6 +39,7 @@ caught! {
     recovery_first RecoveryFirst 1 QUIET;
     the_end_of_the_old_attempt OldAttemptEnds 2 QUIET;
     inputs_still_wanted StillWanted 1 LOADS;
+    the_same_work SameWork 1 Budget { crashes: 1, expiries: 1, ..LOADS };
     the_step_claim StepClaim 2 Budget { duplicates: 1, ..QUIET };
     a_claim_is_never_taken_over ClaimNotTaken 2 Budget { expiries: 2, ..QUIET };
     expiry_by_the_stores_clock StoreClock 2 QUIET;

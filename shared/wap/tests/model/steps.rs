@@ -1,9 +1,10 @@
 //! Steps: claimed, done, answered.
 
 use wap::guard::{Guard, stands};
-use wap::{Attempt, Claim, Verdict};
+use wap::{Attempt, Claim, Verdict, may_be_taken_over};
 
 use crate::begin::is_alive;
+use crate::domain;
 use crate::worker::{Answer, AttemptChange, Program, RecordChange, Step, Then, Why, Worker};
 use crate::world::{Broken, Content, Lease, NOW, World};
 
@@ -49,12 +50,12 @@ pub(crate) fn wait(world: &mut World, worker: &mut Worker, step: Step) {
     if world.tries[usize::from(number)].lease == Lease::Alive {
         world.broken = Some(Broken::AliveExpired);
     }
-    if stands(Guard::ClaimNotTaken) {
+    let attempt = world.tries[usize::from(number)].attempt.clone();
+    let running = attempt.running().map(|(name, running)| (name, running.holder.as_str()));
+    if stands(Guard::ClaimNotTaken) && running.is_none_or(|(name, _)| !may_be_taken_over(name)) {
         return worker.end(number, Why::Expired, Then::Over);
     }
-    let attempt = world.tries[usize::from(number)].attempt.clone();
-    let holder = attempt.running().map(|(_, running)| running.holder.clone()).unwrap_or_default();
-    if let Some(free) = attempt.give_back(step.name(), &holder) {
+    if let Some(free) = running.and_then(|(name, holder)| attempt.give_back(name, holder)) {
         world.write_attempt(number, free.into());
     }
     worker.program = Program::Claim(step);
@@ -66,11 +67,14 @@ pub(crate) fn work(world: &mut World, worker: &mut Worker, answer: Answer) {
     let place = world.place_of(number);
     let (done, step) = match worker.program.clone() {
         Program::Prepare => {
-            let is_done = world.write_place(place, Content::default());
+            let adopted = adopted(world, number);
+            let content = adopted.map(|from| world.content(from)).unwrap_or_default();
+            let is_done = world.write_place(place, content);
             if is_done {
                 world.places[place].is_sealed = false;
             }
-            (is_done.then_some(Program::Attempt(AttemptChange::Finish(Step::Prepare))), Step::Prepare)
+            let change = adopted.map_or(AttemptChange::Finish(Step::Prepare), AttemptChange::Adopt);
+            (is_done.then_some(Program::Attempt(change)), Step::Prepare)
         }
         Program::Transform => {
             let versions = if stands(Guard::Pin) { world.tries[usize::from(number)].inputs } else { world.loaded };
@@ -97,6 +101,13 @@ pub(crate) fn work(world: &mut World, worker: &mut Worker, answer: Answer) {
         Some(next) if answer == Answer::Arrives => worker.program = next,
         _ => worker.go(Then::GiveBack(step)),
     }
+}
+
+/// The attempt whose finished work is put into the slot of this one.
+fn adopted(world: &World, attempt: u8) -> Option<u8> {
+    let from = domain::number(&world.tries[usize::from(attempt)].attempt.continues.as_ref()?.attempt);
+    let other = &world.tries[usize::from(from)].attempt;
+    (other.finished([Step::Transform.name()]) == 1).then_some(from)
 }
 
 fn check_verdict(world: &World, number: u8) -> Option<Program> {

@@ -99,7 +99,13 @@ pub(crate) enum AttemptChange {
     Claim(Step),
     Finish(Step),
     GiveBack(Step),
-    Judge { before: Content, tested: Content, after: Content },
+    /// The layers of another attempt are in its slot.
+    Adopt(u8),
+    Judge {
+        before: Content,
+        tested: Content,
+        after: Content,
+    },
     End(Why, Then),
 }
 
@@ -212,8 +218,8 @@ impl Worker {
                 | Program::CheckFingerprint
                 | Program::Record(RecordChange::Commit)
                 | Program::RecordSet(RecordChange::Commit, _)
-                | Program::Attempt(AttemptChange::Judge { .. })
-                | Program::AttemptSet(AttemptChange::Judge { .. }, _)
+                | Program::Attempt(AttemptChange::Judge { .. } | AttemptChange::Adopt(_))
+                | Program::AttemptSet(AttemptChange::Judge { .. } | AttemptChange::Adopt(_), _)
         )
     }
 

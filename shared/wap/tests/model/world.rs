@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use wap::guard::{Guard, stands};
 use wap::{
     ATTEMPT_VERSION, Attempt, Building, Deployment, Digest, LedgerEntry, LedgerStep, Live, RuleOutcome, RuleStatus,
-    Slot, View, WorkSet,
+    Slot, View, WorkSet, protocol,
 };
 
-use crate::domain::{DOMAIN, Shared, id, input_map, inputs_of, number, run_id, version_digest};
+use crate::domain::{self, DOMAIN, Shared, id, input_map, inputs_of, number, run_id, version_digest};
 use crate::worker::{Program, Worker};
 
 /// Views that readers use.
@@ -254,6 +254,10 @@ impl World {
     /// Stores a new attempt.
     pub(crate) fn create(&mut self, planned: &Deployment, plan: &Plan, process: u8) -> u8 {
         let number = u8::try_from(self.tries.len()).unwrap();
+        let expired =
+            planned.expired.as_ref().map(|slot| &self.tries[usize::from(domain::number(&slot.attempt))].attempt);
+        let continues =
+            expired.and_then(|expired| protocol::continued(planned, expired, &plan.inputs, &plan.work, &DOMAIN.code));
         let attempt = Attempt {
             version: ATTEMPT_VERSION,
             slot: planned.next_slot(id(number)),
@@ -262,6 +266,7 @@ impl World {
             inputs: plan.inputs.clone(),
             project: DOMAIN.code.clone(),
             work: plan.work.clone(),
+            continues,
             steps: BTreeMap::new(),
             verdict: None,
             ended: None,

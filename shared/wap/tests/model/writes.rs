@@ -29,7 +29,7 @@ pub(crate) fn decide_record(world: &World, worker: &mut Worker, change: RecordCh
                 at: NOW,
             }))
         }
-        RecordChange::End(..) => Ok(record.end(&id(attempt))),
+        RecordChange::End(why, _) => Ok(record.end(&id(attempt), why.into())),
     };
     match (next, change) {
         (Ok(next), _) if next == *world.record => record_is_set(worker, change),
@@ -120,6 +120,9 @@ pub(crate) fn decide_attempt(world: &World, worker: &mut Worker, change: Attempt
         }
         AttemptChange::Finish(step) => attempt.finish(step.name(), &holder, serde_json::Value::Null, NOW),
         AttemptChange::GiveBack(step) => attempt.give_back(step.name(), &holder),
+        AttemptChange::Adopt(from) => {
+            attempt.adopt(&world.tries[usize::from(from)].attempt, &[Step::Transform.name().to_owned()])
+        }
         AttemptChange::Judge { before, tested, after } => {
             let slot = attempt.slot.clone();
             let verdict = Verdict::new(&slot, before.fingerprint(), after.fingerprint(), tested.rules(), Vec::new());
@@ -130,7 +133,7 @@ pub(crate) fn decide_attempt(world: &World, worker: &mut Worker, change: Attempt
     match (next, change) {
         (Some(next), _) => worker.program = Program::AttemptSet(change, Some(next.into())),
         // The attempt is over, or the claim was lost.
-        (None, AttemptChange::Finish(_)) => lose_claim(attempt, worker),
+        (None, AttemptChange::Finish(_) | AttemptChange::Adopt(_)) => lose_claim(attempt, worker),
         (None, _) => attempt_is_set(worker, change),
     }
 }
@@ -168,6 +171,7 @@ pub(crate) fn set_attempt(
             worker.program = Program::Claim(step);
         }
         (Answer::Lost, AttemptChange::Judge { .. }) => worker.go(Then::GiveBack(Step::Audit)),
+        (Answer::Lost, AttemptChange::Adopt(_)) => worker.go(Then::GiveBack(Step::Prepare)),
         (Answer::Lost, AttemptChange::End(_, then)) => worker.go(then),
     }
 }
@@ -193,6 +197,7 @@ fn attempt_is_set(worker: &mut Worker, change: AttemptChange) {
             }
         }
         AttemptChange::Judge { .. } => worker.program = Program::Attempt(AttemptChange::Finish(Step::Audit)),
+        AttemptChange::Adopt(_) => worker.program = Program::Attempt(AttemptChange::Finish(Step::Prepare)),
         AttemptChange::End(_, then) => worker.go(then),
     }
 }

@@ -45,7 +45,8 @@ use store::ObjectStore;
 use wap::{Digest, Identifier, Manifest, Slot};
 
 use crate::{
-    Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step, Warehouse, converge,
+    BuiltModel, Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step,
+    Warehouse, converge,
 };
 pub use datasets::Members;
 use names::{CHANGES, LIVE, Names, RAW};
@@ -182,12 +183,16 @@ impl Warehouse for BigQuery {
         self.loaded_partitions(table).await
     }
 
-    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
-        self.create_slot(slot, from).await
+    async fn create(&self, slot: &Slot, from: Option<&Slot>, without: &[BuiltModel]) -> Result<(), Error> {
+        self.create_slot(slot, from, without).await
     }
 
     async fn pin(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error> {
         self.pin_all(slot, pins).await
+    }
+
+    async fn adopt(&self, slot: &Slot, from: &Slot, models: &[BuiltModel]) -> Result<bool, Error> {
+        self.adopt_models(slot, from, models).await
     }
 
     async fn relations(&self, slot: &Slot) -> Result<Vec<(String, String)>, Error> {

@@ -11,7 +11,7 @@ use super::jobs::Purpose;
 use super::names::{CHANGES, LIVE, RAW, carried, literal};
 use super::tables::TableName;
 use crate::converge::{CONCURRENT_CALLS, all};
-use crate::{DEPLOYMENT, Error, Publication};
+use crate::{BuiltModel, DEPLOYMENT, Error, Publication};
 
 /// A table or view of a slot.
 #[derive(Debug, Clone)]
@@ -53,13 +53,24 @@ struct Trace {
 
 impl BigQuery {
     /// Makes a slot's datasets, and fills them with what the slot before it has in its layers.
-    pub(super) async fn create_slot(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
+    pub(super) async fn create_slot(
+        &self,
+        slot: &Slot,
+        from: Option<&Slot>,
+        without: &[BuiltModel],
+    ) -> Result<(), Error> {
         self.make_slot_datasets(slot, from).await?;
         let Some(from) = from else { return Ok(()) };
         let purpose = Purpose::once("create");
         let relations = self.carried_relations(from).await?;
         // Views read the pin, directly or not, and wait for it.
-        let tables = relations.iter().filter(|relation| !relation.is_view()).map(|relation| {
+        let is_left_out = |relation: &Relation| {
+            without
+                .iter()
+                .any(|model| model.schema.as_str() == relation.schema && model.relation == relation.name.table)
+        };
+        let copied = relations.iter().filter(|relation| !relation.is_view() && !is_left_out(relation));
+        let tables = copied.map(|relation| {
             let target = TableName::new(self.names.dataset(slot, &relation.schema), &relation.name.table);
             let purpose = &purpose;
             async move { self.copy_table(&relation.name, &target, purpose, slot).await }
@@ -101,6 +112,47 @@ impl BigQuery {
             waiting = left;
         }
         Ok(())
+    }
+
+    /// Clones the tables of models that were built in another slot, and then makes their views, in order.
+    pub(super) async fn adopt_models(&self, slot: &Slot, from: &Slot, models: &[BuiltModel]) -> Result<bool, Error> {
+        let relations = self.slot_relations(from).await?;
+        let mut found = Vec::new();
+        for (schema, name, is_required) in models.iter().flat_map(BuiltModel::relations) {
+            let relation = relations.iter().find(|relation| relation.schema == schema && relation.name.table == name);
+            match relation {
+                Some(relation) => found.push(relation),
+                None if is_required => {
+                    return Err(Error::NotFound {
+                        what: format!("{schema}.{name} of slot {from}"),
+                        next: "begin a new attempt".to_owned(),
+                    });
+                }
+                None => {}
+            }
+        }
+        let purpose = Purpose::once("adopt");
+        let target =
+            |relation: &Relation| TableName::new(self.names.dataset(slot, &relation.schema), &relation.name.table);
+        let tables = found.iter().filter(|relation| !relation.is_view()).map(|relation| {
+            let (purpose, target) = (&purpose, target(relation));
+            async move { self.copy_table(&relation.name, &target, purpose, slot).await }
+        });
+        all(CONCURRENT_CALLS, tables).await?;
+        for (place, relation) in found.iter().filter(|relation| relation.is_view()).enumerate() {
+            let Some(view) = self.table(&relation.name).await?.and_then(|table| table.view) else {
+                return Err(Error::NotFound {
+                    what: format!("view {}", relation.name),
+                    next: "begin a new attempt".to_owned(),
+                });
+            };
+            let name = target(relation);
+            let query = carried(&view.query, &self.names, from, slot);
+            let sql = format!("CREATE OR REPLACE VIEW {} AS\n{query}", self.sql(&name));
+            let purpose = purpose.part("view", &[&place.to_string()]);
+            self.define(&purpose, Some(slot), &sql, &format!("making view {name}")).await?;
+        }
+        Ok(true)
     }
 
     async fn waiting_views(&self, slot: &Slot, from: &Slot) -> Result<Vec<WaitingView>, Error> {

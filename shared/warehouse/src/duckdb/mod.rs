@@ -5,6 +5,7 @@
 //! - `loaded.duckdb`: schema `raw`, views over the lake's Parquet for people; `raw/TABLE/PARTITION.json` says which manifest each
 //!   partition has. Attempts never read these, they list the Parquet files that were admitted.
 
+mod adopt;
 mod connection;
 mod files;
 mod pin;
@@ -26,8 +27,8 @@ use wap::guard::{Guard, stands};
 use wap::{Digest, Identifier, Manifest, Slot};
 
 use crate::{
-    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView, Rows,
-    Statistics, Step, Warehouse,
+    BuiltModel, Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, PublishedView,
+    Rows, Statistics, Step, Warehouse,
 };
 use connection::{identifier, literal, open_read_only, open_writable, sql_error};
 
@@ -242,7 +243,7 @@ impl Warehouse for DuckDb {
         self.blocking(move |warehouse| raw::loaded(&warehouse.folder, table.as_str())).await
     }
 
-    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
+    async fn create(&self, slot: &Slot, from: Option<&Slot>, _: &[BuiltModel]) -> Result<(), Error> {
         let (name, file, from) = (slot.name(), self.slot_file(slot), from.map(|from| self.slot_file(from)));
         self.blocking(move |_| {
             if file.exists() {
@@ -260,6 +261,11 @@ impl Warehouse for DuckDb {
     async fn pin(&self, slot: &Slot, pins: &[Pin]) -> Result<(), Error> {
         let (file, pins) = (self.slot_file(slot), pins.to_vec());
         self.blocking(move |warehouse| pin::pin(&file, &warehouse.store, &pins)).await
+    }
+
+    async fn adopt(&self, slot: &Slot, from: &Slot, models: &[BuiltModel]) -> Result<bool, Error> {
+        let (file, from, models) = (self.slot_file(slot), self.slot_file(from), models.to_vec());
+        self.blocking(move |_| adopt::adopt(&file, &from, &models)).await
     }
 
     async fn relations(&self, slot: &Slot) -> Result<Vec<(String, String)>, Error> {

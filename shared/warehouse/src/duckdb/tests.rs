@@ -88,7 +88,7 @@ impl Fixture for Embedded {
 async fn a_write_ahead_log_beside_a_sealed_file_changes_its_fingerprint() {
     let embedded = fresh();
     let slot = Slot { color: wap::Color::Blue, cycle: 1, attempt: wap::AttemptId::new("attempta").unwrap() };
-    embedded.warehouse.create(&slot, None).await.unwrap();
+    embedded.warehouse.create(&slot, None, &[]).await.unwrap();
     embedded.execute(&slot, "CREATE TABLE t AS SELECT 1 AS one");
     files::seal(&embedded.warehouse.slot_file(&slot)).unwrap();
     let before = embedded.warehouse.fingerprint(&slot).await.unwrap();

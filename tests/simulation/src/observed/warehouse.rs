@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use pipeline::Table;
 use wap::{Digest, Identifier, Manifest, Slot};
 use warehouse::{
-    Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step, Warehouse,
+    BuiltModel, Converged, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step,
+    Warehouse,
 };
 
 use super::no_answer;
@@ -58,9 +59,9 @@ impl Warehouse for ObservedWarehouse {
         self.process.call_here(call, table.name.as_str(), lost(call), self.inner.loaded(table)).await
     }
 
-    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
-        let (inner, owned, from) = (self.inner.clone(), slot.clone(), from.cloned());
-        let work = async move { inner.create(&owned, from.as_ref()).await };
+    async fn create(&self, slot: &Slot, from: Option<&Slot>, without: &[BuiltModel]) -> Result<(), Error> {
+        let (inner, owned, from, without) = (self.inner.clone(), slot.clone(), from.cloned(), without.to_vec());
+        let work = async move { inner.create(&owned, from.as_ref(), &without).await };
         self.process.call(Call::WarehouseCreate, &slot.name(), lost(Call::WarehouseCreate), work).await
     }
 
@@ -68,6 +69,12 @@ impl Warehouse for ObservedWarehouse {
         let (inner, owned, pins) = (self.inner.clone(), slot.clone(), pins.to_vec());
         let work = async move { inner.pin(&owned, &pins).await };
         self.process.call(Call::WarehousePin, &slot.name(), lost(Call::WarehousePin), work).await
+    }
+
+    async fn adopt(&self, slot: &Slot, from: &Slot, models: &[BuiltModel]) -> Result<bool, Error> {
+        let (inner, owned, from, models) = (self.inner.clone(), slot.clone(), from.clone(), models.to_vec());
+        let work = async move { inner.adopt(&owned, &from, &models).await };
+        self.process.call(Call::WarehouseAdopt, &slot.name(), lost(Call::WarehouseAdopt), work).await
     }
 
     async fn relations(&self, slot: &Slot) -> Result<Vec<(String, String)>, Error> {

@@ -78,6 +78,7 @@ impl World {
             };
             let version = inner.tick();
             let name = self.relation(&node.id)?;
+            *inner.builds.entry(name.clone()).or_default() += 1;
             let state = writable(inner, slot).map_err(|error| error.to_string())?;
             state.relations.insert(name, Relation { content, version, depth: 0 });
             Ok(())

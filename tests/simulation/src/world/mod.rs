@@ -93,6 +93,8 @@ struct Inner {
     /// Generations, etags and versions.
     counter: u64,
     violations: Vec<String>,
+    /// How often each model was built, by layer and name.
+    builds: BTreeMap<(String, String), u64>,
     /// Slots that were committed, in order.
     committed: Vec<String>,
     /// How often something that was hoped to be seen was seen.

@@ -1,5 +1,6 @@
 //! The simulated world as a stage of the crash matrix.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ impl WorldStage {
         let first = world.service("first", Arc::new(Calm));
         let outcome = first.daily("first", json!({"partition": FIRST})).await;
         assert_eq!(outcome.map_err(|raised| raised.value).unwrap()["outcome"], "published");
+        world.lock().builds.clear();
         Self { world }
     }
 }
@@ -52,6 +54,10 @@ impl Stage for WorldStage {
         let partitions = [FIRST, SECOND].map(|partition| PartitionKey::new(partition).unwrap());
         self.world.compare(&self.world.wanted(&partitions), "in the end");
         self.world.violations()
+    }
+
+    fn builds(&self) -> BTreeMap<(String, String), u64> {
+        self.world.lock().builds.clone()
     }
 
     async fn digest(&self) -> String {

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until};
 use wap::guard::{Guard, stands};
 use wap::{Digest, Identifier, Manifest, Slot};
 use warehouse::{
-    Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics, Step,
-    Warehouse, converge,
+    BuiltModel, Converged, DEPLOYMENT, Desired, Difference, Error, Loaded, Pin, Place, Publication, Rows, Statistics,
+    Step, Warehouse, converge,
 };
 
 use super::views::LiveViews;
@@ -89,7 +89,7 @@ impl Warehouse for SimulatedWarehouse {
             .collect())
     }
 
-    async fn create(&self, slot: &Slot, from: Option<&Slot>) -> Result<(), Error> {
+    async fn create(&self, slot: &Slot, from: Option<&Slot>, without: &[BuiltModel]) -> Result<(), Error> {
         self.world.change(|inner| {
             if stands(Guard::NamesOnce) && inner.names.contains(&slot.name()) {
                 let next = "an earlier try made it; begin a new attempt".to_owned();
@@ -101,7 +101,8 @@ impl Warehouse for SimulatedWarehouse {
                 let version = inner.tick();
                 let source = inner.slots.get(&from.name()).ok_or_else(|| gone(&from.name()))?;
                 for (name, relation) in &source.relations {
-                    if name.0 == OWN_SCHEMA || name.0 == RAW {
+                    let is_left_out = |model: &BuiltModel| model.schema.as_str() == name.0 && model.relation == name.1;
+                    if name.0 == OWN_SCHEMA || name.0 == RAW || without.iter().any(is_left_out) {
                         continue;
                     }
                     // At the limit the table is copied in full.
@@ -132,6 +133,29 @@ impl Warehouse for SimulatedWarehouse {
                 state.relations.insert((RAW.to_owned(), table), Relation { content, version, depth: 0 });
             }
             Ok(())
+        })
+    }
+
+    async fn adopt(&self, slot: &Slot, from: &Slot, models: &[BuiltModel]) -> Result<bool, Error> {
+        self.world.change(|inner| {
+            let version = inner.tick();
+            let source = inner.slots.get(&from.name()).ok_or_else(|| gone(&from.name()))?;
+            let mut taken = Vec::new();
+            for (schema, name, is_required) in models.iter().flat_map(BuiltModel::relations) {
+                match source.relations.get(&(schema.clone(), name.clone())) {
+                    Some(relation) => {
+                        let depth = if relation.depth == MAX_DEPTH { 0 } else { relation.depth + 1 };
+                        taken.push(((schema, name), Relation { version, depth, ..relation.clone() }));
+                    }
+                    None if is_required => {
+                        return Err(Error::rejected(format!("{schema}.{name} is not in slot {from}")));
+                    }
+                    None => {}
+                }
+            }
+            writable(inner, &slot.name())?.relations.extend(taken);
+            *inner.seen.entry("finished layers taken over").or_default() += 1;
+            Ok(true)
         })
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use simulation::{Night, is_full, night, report, seed};
 
 /// What has to happen in some night or other: otherwise they show nothing.
-const EXPECTED: [&str; 8] = [
+const EXPECTED: [&str; 9] = [
     "commit",
     "refusal",
     "mixed views",
@@ -21,6 +21,7 @@ const EXPECTED: [&str; 8] = [
     "run without a change",
     "run failed",
     "late effect",
+    "finished layers taken over",
 ];
 
 fn nights(first: u64, count: u64) -> Vec<Night> {

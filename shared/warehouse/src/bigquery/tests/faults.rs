@@ -36,7 +36,7 @@ async fn two_cycles(emulated: &Emulated) -> Vec<Digest> {
             manifests.push(manifest);
         }
         let slot = slot(cycle, &format!("a{cycle}"));
-        warehouse.create(&slot, before.as_ref()).await.unwrap();
+        warehouse.create(&slot, before.as_ref(), &[]).await.unwrap();
         let pins: Vec<Pin> = admitted
             .iter()
             .map(|(table, manifests)| Pin {

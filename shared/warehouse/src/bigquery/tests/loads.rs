@@ -262,7 +262,7 @@ async fn every_type_goes_from_the_lake_to_raw() {
     };
     emulated.warehouse.load(&table, &manifest).await.unwrap();
     let slot = slot(1, "a");
-    emulated.warehouse.create(&slot, None).await.unwrap();
+    emulated.warehouse.create(&slot, None, &[]).await.unwrap();
     let pinned = crate::PinnedPartition { manifest: manifest.clone(), is_contiguous: true };
     let pin = Pin { table, partitions: vec![pinned], changed: vec![manifest] };
     emulated.warehouse.pin(&slot, &[pin]).await.unwrap();

@@ -4,7 +4,7 @@ use super::*;
 async fn a_step_over_its_budget_is_refused_before_it_runs() {
     let Some(emulated) = fresh().await else { return };
     let slot = slot(1, "a");
-    emulated.warehouse.create(&slot, None).await.unwrap();
+    emulated.warehouse.create(&slot, None, &[]).await.unwrap();
     emulated.write(&slot, "mart", "things", &rows(2000, "x")).await;
     let place = Place::Slot(slot.clone());
     let sql = format!("SELECT id, name FROM {}", emulated.warehouse.relation(&slot, "mart", "things"));
@@ -41,7 +41,7 @@ async fn a_step_over_its_budget_is_refused_before_it_runs() {
 async fn a_query_changes_nothing() {
     let Some(emulated) = fresh().await else { return };
     let slot = slot(1, "a");
-    emulated.warehouse.create(&slot, None).await.unwrap();
+    emulated.warehouse.create(&slot, None, &[]).await.unwrap();
     emulated.write(&slot, "mart", "things", &rows(3, "x")).await;
     let things = emulated.warehouse.relation(&slot, "mart", "things");
     for sql in [format!("DELETE FROM {things} WHERE TRUE"), format!("DROP TABLE {things}")] {

@@ -29,7 +29,7 @@ fn publication(slot: &Slot) -> Publication {
 async fn nobody_writes_a_sealed_slot() {
     let Some(emulated) = fresh().await else { return };
     let slot = slot(1, "a");
-    emulated.warehouse.create(&slot, None).await.unwrap();
+    emulated.warehouse.create(&slot, None, &[]).await.unwrap();
     emulated.write(&slot, "mart", "things", &rows(1, "x")).await;
     let writer = json!({"role": "WRITER", "userByEmail": "transform@acme.example"});
     let dataset = emulated.warehouse.slot_dataset(&slot, "mart");
@@ -52,12 +52,12 @@ async fn nobody_writes_a_sealed_slot() {
 async fn a_chain_of_clones_goes_on_with_copies() {
     let Some(emulated) = fresh().await else { return };
     let mut before = slot(1, "a1");
-    emulated.warehouse.create(&before, None).await.unwrap();
+    emulated.warehouse.create(&before, None, &[]).await.unwrap();
     emulated.write(&before, "mart", "things", &rows(3, "x")).await;
     let step = emulated.step("prepare", None);
     for cycle in 2..=12 {
         let next = slot(cycle, &format!("a{cycle}"));
-        step.create(&next, Some(&before)).await.unwrap();
+        step.create(&next, Some(&before), &[]).await.unwrap();
         // As cleanup does: a clone does not need what it is a clone of.
         emulated.warehouse.drop_slot(&before.name()).await.unwrap();
         before = next;
@@ -72,12 +72,12 @@ async fn a_chain_of_clones_goes_on_with_copies() {
 async fn a_clone_that_is_refused_is_copied() {
     let Some(emulated) = fresh().await else { return };
     let mut before = slot(1, "a1");
-    emulated.warehouse.create(&before, None).await.unwrap();
+    emulated.warehouse.create(&before, None, &[]).await.unwrap();
     emulated.write(&before, "mart", "things", &rows(3, "x")).await;
     let step = emulated.step("prepare", None);
     for cycle in 2..=6 {
         let next = slot(cycle, &format!("a{cycle}"));
-        step.create(&next, Some(&before)).await.unwrap();
+        step.create(&next, Some(&before), &[]).await.unwrap();
         // Somebody removed the label that counts.
         let things = TableName::new(step.slot_dataset(&next, "mart"), "things");
         step.change_table(&things, &json!({"labels": {"clone_depth": null}})).await.unwrap();

@@ -24,7 +24,7 @@ fn publication(slot: &Slot, description: &str) -> Publication {
 
 async fn sealed(emulated: &Emulated, cycle: u64, name: &str, number: i64) -> Slot {
     let slot = slot(cycle, name);
-    emulated.warehouse.create(&slot, None).await.unwrap();
+    emulated.warehouse.create(&slot, None, &[]).await.unwrap();
     emulated.write(&slot, "mart", "things", &rows(number, "x")).await;
     emulated.warehouse.seal(&slot, &publication(&slot, "d")).await.unwrap();
     slot
