@@ -1,7 +1,5 @@
 //! The product as it is shipped: every table, every model, every rule.
 
-#![expect(clippy::unwrap_used, reason = "this is a test")]
-
 use end_to_end::{Random, Sandbox, is_full, replaced};
 
 #[test]
