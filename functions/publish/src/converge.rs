@@ -47,6 +47,8 @@ pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem>
     }
     if attempt.ended.is_none() {
         let detail = format!("cycle {}", live.slot.cycle);
+        // Before the end: whoever finds the attempt ended need not look for its heartbeat.
+        state.release_lease(attempt.id()).await?;
         state
             .update_attempt(attempt.id(), |attempt| {
                 let ended = attempt.end(EndReason::Published, detail.clone(), Timestamp::now());
