@@ -125,8 +125,9 @@ class Check:
         self.warehouse.run(f"insert into {sales} select * from {sales} limit 1")
         found = self.failed_tests([test for test, read in self.tests.items() if "model.retail.fct_sales" in read])
         self.say(f"with a sale twice, these failed: {', '.join(sorted(found))}")
-        for expected in {"keyed_fct_sales_sale_key", "marts_keep_every_sale"} - set(found):
-            self.fail(f"{expected} passes although a sale stands twice")
+        for expected in ("fct_sales_sale_key", "marts_keep_every_sale"):
+            if not any(expected in name for name in found):
+                self.fail(f"no test of {expected} fails although a sale stands twice")
 
     def look_at_jobs(self):
         """That every job can be found in a bill, and has a limit."""
