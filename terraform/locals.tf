@@ -6,9 +6,16 @@ locals {
   topic    = "bgp-events"
   live     = try(local.pipeline.live.dataset, "live")
   raw      = merge({ dataset = "raw" }, try(local.pipeline.raw, {}))
+  schedule = merge({ daily = "30 3 * * *", cleanup = "0 5 * * 0" }, try(local.pipeline.schedule, {}))
 
   # The source that `generate` fills; without a sandbox there is no such function.
   sandbox_file = try(local.pipeline.sources[local.pipeline.sandbox.source].path, null)
+
+  # The secrets that sources name, as NAME or projects/PROJECT/secrets/NAME..., by their project and name.
+  secrets = { for name in distinct([
+    for parts in [for source in local.pipeline.sources : split("/", source.password.secret) if can(source.password.secret)] :
+    length(parts) == 1 ? "${var.project}/${parts[0]}" : "${parts[1]}/${parts[3]}"
+  ]) : name => { project = split("/", name)[0], secret = split("/", name)[1] } }
 
   # Where objects of the lake are: the first part of every table's path.
   lake_prefixes = distinct([

@@ -16,7 +16,10 @@ module "services" {
     "storage.googleapis.com",
     "workflowexecutions.googleapis.com",
     "workflows.googleapis.com",
-  ], var.budget == null ? [] : ["billingbudgets.googleapis.com"]))
+    ],
+    var.budget == null ? [] : ["billingbudgets.googleapis.com"],
+    length(local.secrets) == 0 ? [] : ["secretmanager.googleapis.com"],
+  ))
 }
 
 module "accounts" {
@@ -34,6 +37,16 @@ module "accounts" {
     { "publish as live-reader" = { account = "live-reader", by = "publish" } },
     { for member in var.operators : "${member} as publish" => { account = "publish", member = member } },
   )
+}
+
+module "secrets" {
+  source = "./modules/secrets"
+
+  # It waits until the API is on.
+  secrets = { for name, secret in local.secrets : name => merge(secret, {
+    project = secret.project == var.project ? module.services.project : secret.project
+  }) }
+  reader = local.accounts.extract.member
 }
 
 module "registry" {
@@ -125,6 +138,7 @@ module "workflows" {
   pipeline = local.name
   sources  = local.workflows
   urls     = module.functions.urls
+  optional = ["generate"]
   account  = local.accounts.workflows
   invokers = merge({ scheduler = local.accounts.scheduler.member }, { for member in var.operators : member => member })
 }
@@ -135,10 +149,10 @@ module "schedule" {
   project   = module.services.project
   region    = var.region
   time_zone = local.pipeline.time_zone
-  paused    = var.schedule.paused
+  paused    = var.schedule_paused
   caller    = local.accounts.scheduler.email
   jobs = {
-    for name in ["daily", "cleanup"] : name => { workflow = module.workflows.ids[name], cron = var.schedule[name] } if var.images != null
+    for name in ["daily", "cleanup"] : name => { workflow = module.workflows.ids[name], cron = local.schedule[name] } if var.images != null
   }
 }
 

@@ -105,19 +105,10 @@ variable "operators" {
   }
 }
 
-variable "schedule" {
-  description = "When the workflows run, as cron in the pipeline's time zone. A paused job stays and does not run."
-  type = object({
-    daily   = optional(string, "30 3 * * *")
-    cleanup = optional(string, "0 5 * * 0")
-    paused  = optional(bool, false)
-  })
-  default = {}
-
-  validation {
-    condition     = alltrue([for cron in [var.schedule.daily, var.schedule.cleanup] : length(split(" ", cron)) == 5])
-    error_message = "A schedule has five fields, minute hour day month weekday, such as 30 3 * * *."
-  }
+variable "schedule_paused" {
+  description = "Whether nothing runs by itself. pipeline.yaml says when workflows run; a paused job stays and does not run."
+  type        = bool
+  default     = false
 }
 
 variable "publish_by_hour_utc" {

@@ -338,33 +338,40 @@
 {#- Columns of the changes, and of the marks, of each entry; an empty list where there are none. Asked of the database and not of
     dbt's cache, which does not see what other models made in this run. -#}
 {% macro columns_of_changes(entries) %}
-  {%- set columns = {} -%}
+  {%- set names = [] -%}
   {%- for entry in entries -%}
-    {%- do columns.update({changes_name(entry): [], changes_name(entry) ~ '__rebuilt': []}) -%}
+    {%- do names.extend([changes_name(entry), changes_name(entry) ~ '__rebuilt']) -%}
+  {%- endfor -%}
+  {{ return(adapter.dispatch('columns_in_changes')(names)) }}
+{% endmacro %}
+
+{#- By the tables' metadata, which costs nothing where a query would be billed. -#}
+{% macro default__columns_in_changes(names) %}
+  {%- set columns = {} -%}
+  {%- for name in names -%}
+    {%- set found = adapter.get_columns_in_relation(changes_relation(name)) -%}
+    {%- do columns.update({name: found | map(attribute='name') | list}) -%}
+  {%- endfor -%}
+  {{ return(columns) }}
+{% endmacro %}
+
+{% macro duckdb__columns_in_changes(names) %}
+  {%- set columns = {} -%}
+  {%- for name in names -%}
+    {%- do columns.update({name: []}) -%}
   {%- endfor -%}
   {%- if columns -%}
-    {%- for row in run_query(columns_of_schema_sql(this.database, changes_schema())) if row[0] in columns -%}
+    {%- set query -%}
+      select table_name, column_name
+      from duckdb_columns()
+      where database_name = '{{ this.database }}' and schema_name = '{{ changes_schema() }}'
+      order by table_name, column_index
+    {%- endset -%}
+    {%- for row in run_query(query) if row[0] in columns -%}
       {%- do columns[row[0]].append(row[1]) -%}
     {%- endfor -%}
   {%- endif -%}
   {{ return(columns) }}
-{% endmacro %}
-
-{% macro columns_of_schema_sql(database, schema) %}
-  {{ return(adapter.dispatch('columns_of_schema_sql')(database, schema)) }}
-{% endmacro %}
-
-{% macro duckdb__columns_of_schema_sql(database, schema) %}
-  select table_name, column_name
-  from duckdb_columns()
-  where database_name = '{{ database }}' and schema_name = '{{ schema }}'
-  order by table_name, column_index
-{% endmacro %}
-
-{% macro bigquery__columns_of_schema_sql(database, schema) %}
-  select table_name, column_name
-  from `{{ database }}`.`{{ schema }}`.INFORMATION_SCHEMA.COLUMNS
-  order by table_name, ordinal_position
 {% endmacro %}
 
 

@@ -94,16 +94,6 @@ run "operators_is_refused" {
   expect_failures = [var.operators]
 }
 
-run "schedule_is_refused" {
-  command = plan
-
-  variables {
-    schedule = { daily = "@daily" }
-  }
-
-  expect_failures = [var.schedule]
-}
-
 run "publish_by_hour_utc_is_refused" {
   command = plan
 

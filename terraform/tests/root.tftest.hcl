@@ -24,6 +24,11 @@ run "names_come_from_the_pipeline_file" {
   }
 
   assert {
+    condition     = local.schedule == local.pipeline.schedule
+    error_message = "Something runs at another time than pipeline.yaml says."
+  }
+
+  assert {
     condition     = contains(keys(local.workflows), "daily") && local.workflows["daily"] == file("../workflows/daily.yaml")
     error_message = "The workflows are not those of the folder."
   }
@@ -77,5 +82,19 @@ run "a_pipeline_without_a_sandbox_has_no_generate" {
   assert {
     condition     = !contains(keys(local.functions), "generate") && local.raw.dataset == "raw" && join(",", sort(local.lake_prefixes)) == "archive/,lake/"
     error_message = "A function without work would be made."
+  }
+}
+
+run "extract_reads_the_secrets_that_sources_name_and_nobody_else_does" {
+  command = plan
+
+  variables {
+    pipeline_file = "tests/own.yaml"
+    images        = null
+  }
+
+  assert {
+    condition     = sort(module.secrets.secrets) == tolist(["projects/example-project/secrets/web-password", "projects/shared-project/secrets/till"])
+    error_message = "Others than those that sources name: ${join(", ", module.secrets.secrets)}"
   }
 }

@@ -83,7 +83,7 @@ class Check:
         self.warehouse = Warehouse(self.evaluator, PROJECT)
         self.jobs = install(self.warehouse)
         self.worker = worker(arguments, folder)
-        self.worker.parse(folder)
+        self.worker.parse(folder, None)
         self.nodes, self.tests = {}, {}
         manifest = self.worker.manifest
         for key, node in {**manifest.nodes, **manifest.unit_tests}.items():

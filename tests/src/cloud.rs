@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::{Output, Sandbox, cache, did_not_run};
+use crate::{Output, Sandbox, built, cache, did_not_run};
 
 /// The program, and what it needs beside it.
 #[derive(Debug)]
@@ -56,10 +56,8 @@ impl Cloud {
 
     /// Starts emulators that serve several commands.
     pub fn emulators(&self, sandbox: &Sandbox) -> Emulators<'_> {
-        // Cargo builds the two beside each other; a copy of the program has the emulators' there all the same.
-        let test = std::env::current_exe().unwrap();
-        let program = test.parent().and_then(|folder| Some(folder.parent()?.join("bgp-emulators"))).unwrap();
-        let mut process = Command::new(program)
+        // Beside the test, whatever copy of the program is tested.
+        let mut process = Command::new(built("bgp-emulators"))
             .arg("--folder")
             .arg(sandbox.folder().join("emulators"))
             .arg("--environment")

@@ -9,6 +9,7 @@
 )]
 
 mod cloud;
+mod postgres;
 mod readers;
 pub mod shop;
 mod up;
@@ -23,6 +24,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub use cloud::{Cloud, Emulators};
+pub use postgres::{PASSWORD, Postgres};
 pub use readers::Readers;
 pub use up::{CROWD, Up};
 
@@ -37,10 +39,15 @@ pub fn program() -> PathBuf {
     if let Some(program) = std::env::var_os("BGP_PROGRAM") {
         return program.into();
     }
+    built("bgp")
+}
+
+/// A program of the workspace that cargo built beside this test.
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(Path::parent).unwrap().join("bgp");
-    assert!(built.exists(), "{} is missing; run ./bgp setup first", built.display());
-    built
+    let program = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(program.exists(), "{} is missing; run: cargo build --workspace", program.display());
+    program
 }
 
 /// Whether the exhaustive form of a test is wanted: `./bgp verify --full`.
@@ -200,6 +207,11 @@ impl Sandbox {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap().into()
+    }
+
+    /// Runs a command to its end, with more variables in its environment.
+    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.command(arguments).envs(variables.iter().copied()).output().unwrap().into()
     }
 
     /// Starts a command.
@@ -388,6 +400,19 @@ impl Random {
         value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         value ^= value >> 31;
         usize::try_from(value % below as u64).unwrap()
+    }
+
+    /// The numbers from 1 to `days` in any order, some of them again after a while or at once.
+    pub fn order_with_repeats(&mut self, days: usize) -> Vec<usize> {
+        let mut left: Vec<usize> = (1..=days).collect();
+        let mut order = Vec::new();
+        while !left.is_empty() {
+            order.push(left.remove(self.below(left.len())));
+            if self.below(3) == 0 {
+                order.push(order[self.below(order.len())]);
+            }
+        }
+        order
     }
 }
 

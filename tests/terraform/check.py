@@ -90,6 +90,33 @@ def sources_of_images_exist():
     return problems
 
 
+def schedules_agree():
+    """What runs when pipeline.yaml says nothing is the same in the cloud and on a laptop."""
+    reader = (ROOT / "shared/pipeline/src/read/sections.rs").read_text()
+    locals_ = (ROOT / "terraform/locals.tf").read_text()
+    here = dict(re.findall(r'cron\(&mut fields, "(\w+)", "([^"]+)"\)', reader))
+    there = dict(re.findall(r'(\w+) = "([^"]+)"', re.search(r"  schedule = merge\(\{([^}]*)\}", locals_)[1]))
+    return [] if here == there and len(here) == 2 else [f"sections.rs has {here}, locals.tf {there}"]
+
+
+def instances_agree():
+    """What `bgp cost` counts a second of a function as is what Terraform gives it."""
+    locals_ = (ROOT / "terraform/locals.tf").read_text()
+    module = (ROOT / "terraform/modules/functions/variables.tf").read_text()
+    volume = int(re.search(r'medium = optional\(string, "MEMORY"\)\s+gib +=? *= optional\(number, (\d+)\)', (ROOT / "terraform/variables.tf").read_text())[1])
+    default = {name: re.search(rf'    {name} +=? *= optional\(string, "(\w+)"\)', module)[1] for name in ("cpu", "memory")}
+    there = {}
+    for name, body in re.findall(r"^      (\w+) = \{\n(.*?)^      \}$", locals_, re.M | re.S):
+        given = dict(re.findall(r'^        (cpu|memory) += "(.*)"$', body, re.M))
+        memory = given.get("memory", default["memory"])
+        beside = re.match(r"\$\{local.source_memory \+ (\d+)\}Gi", memory)
+        gib = volume + int(beside[1]) if beside else int(memory[:-2]) / (1 if memory.endswith("Gi") else 1024)
+        there[name] = (float(given.get("cpu", default["cpu"])), float(gib))
+    cost = (ROOT / "functions/local/src/commands/cost/mod.rs").read_text()
+    here = {name: (float(cpu), float(gib)) for name, cpu, gib in re.findall(r'\("(\w+)", ([\d.]+), ([\d.]+)\)', re.search(r"const INSTANCES: .*? = .*?;\n", cost, re.S)[0])}
+    return [] if here == there and len(here) == 6 else [f"cost/mod.rs has {here}, locals.tf {there}"]
+
+
 def topics_and_types_agree():
     """What Terraform filters by is an event that the program announces."""
     text = (ROOT / "terraform/modules/events/main.tf").read_text()
@@ -194,6 +221,7 @@ def grants(plan):
             # "publish as live-reader"
             "google_service_account_iam_member": lambda: "account " + change["index"].split(" as ")[1],
             "google_artifact_registry_repository_iam_member": lambda: "registry",
+            "google_secret_manager_secret_iam_member": lambda: "secrets that sources name",
         }[kind]()
         for condition in after.get("condition") or []:
             prefixes = re.findall(r"/objects/([^\"]+)", condition["expression"])
@@ -214,8 +242,9 @@ def documented_grants():
     return {(on, role, who) for on, role, members in rows for who in members.split(", ")}
 
 
-def compare_grants(plan):
-    planned, documented = grants(plan), documented_grants()
+def compare_grants(plan, plan_with_secrets):
+    secrets = {row for row in grants(plan_with_secrets) if row[0].startswith("secrets")}
+    planned, documented = grants(plan) | secrets, documented_grants()
     return [f"docs/permissions.md lacks: {' | '.join(row)}" for row in sorted(planned - documented)] + [
         f"docs/permissions.md has what is not planned: {' | '.join(row)}" for row in sorted(documented - planned)
     ]
@@ -293,7 +322,12 @@ def life(terraform, is_real):
     if done.returncode != 0:
         return
     plan = json.loads(terraform.run("show", "-json", "plan").stdout)
-    report("the plan has the rights that docs/permissions.md lists", compare_grants(plan))
+    done = terraform.run("plan", *options, "-refresh=false", "-var=pipeline_file=tests/own.yaml", "-out=plan-with-secrets")
+    report("plan tests/own.yaml, whose sources have passwords", problems_of(done))
+    if done.returncode != 0:
+        return
+    plan_with_secrets = json.loads(terraform.run("show", "-json", "plan-with-secrets").stdout)
+    report("the plans have the rights that docs/permissions.md lists", compare_grants(plan, plan_with_secrets))
     report("the plan has the resources that docs/deploy.md lists", compare_resources(plan))
     if is_real:
         return
@@ -358,6 +392,8 @@ def main():
     report("variables that are set are read", variables_exist())
     report("functions are in their images", programs_are_in_their_images())
     report("what images copy is there", sources_of_images_exist())
+    report("schedules are the same everywhere", schedules_agree())
+    report("instances cost what they have", instances_agree())
     report("events that are filtered by are announced", topics_and_types_agree())
     report("metrics count what is logged", logs_are_written())
     report("the build can be read", build_can_be_read())

@@ -125,6 +125,7 @@ fn endpoints_refuse_what_they_cannot_do_and_change_nothing() {
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
     let endpoints = [
         "/plan",
+        "/partitions",
         "/generate",
         "/extract",
         "/load",

@@ -1,7 +1,5 @@
 //! Cleanup drops what nothing names any more once its time is over, says so before, and touches nothing else.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -29,16 +29,7 @@ fn any_order_with_repeats_gives_the_tables_of_the_ordered_run() {
     let mut random = Random::new();
     for _ in 0..permutations {
         let shuffled = Sandbox::retail();
-        let mut left: Vec<usize> = (1..=days).collect();
-        let mut order = Vec::new();
-        while !left.is_empty() {
-            let next = left.remove(random.below(left.len()));
-            order.push(next);
-            if random.below(3) == 0 {
-                // Again, or an earlier one again.
-                order.push(order[random.below(order.len())]);
-            }
-        }
+        let order = random.order_with_repeats(days);
         println!("order {order:?}");
         for number in order {
             shuffled.day(&day(number));

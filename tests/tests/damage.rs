@@ -1,8 +1,6 @@
 //! Documents and files that were damaged behind the pipeline's back: what is read is found out and named, what is not read
 //! does not matter, and readers see the cycle before or a sound new one.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

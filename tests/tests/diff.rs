@@ -1,7 +1,5 @@
 //! `bgp diff` says exactly what differs between two slots, masks what is personal, and refuses what it can't compare.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 
 use end_to_end::Sandbox;

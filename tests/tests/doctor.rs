@@ -1,8 +1,6 @@
 //! The doctor finds every inconsistency that is planted, explains it, mends it if it says that it can, and changes nothing
 //! if it says that it can't.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};

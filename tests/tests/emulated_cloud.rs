@@ -1,7 +1,5 @@
 //! The emulated cloud: the same workflow through BigQuery and Cloud Storage ends in the same tables as on DuckDB.
 
-#![expect(clippy::unwrap_used, reason = "this is a test")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -1,13 +1,10 @@
 //! Each function as a service of its own, as Cloud Run starts it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use end_to_end::{Sandbox, repository};
+use end_to_end::{Sandbox, built, repository};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -21,13 +18,9 @@ fn get(address: &str, path: &str) -> String {
 
 #[test]
 fn every_function_starts_alone_logs_json_and_ends_at_sigterm() {
-    let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(Path::parent).unwrap();
     for name in ["generate", "extract", "load", "transform", "audit", "publish"] {
         let sandbox = Sandbox::retail();
-        let program = built.join(name);
-        assert!(program.exists(), "{} is missing; run: cargo build --workspace", program.display());
-        let mut child = Command::new(program)
+        let mut child = Command::new(built(name))
             .current_dir(repository())
             .env("BGP_CONFIG", sandbox.config())
             .env("BGP_HOME", sandbox.home())
@@ -57,8 +50,7 @@ fn every_function_starts_alone_logs_json_and_ends_at_sigterm() {
 
 #[test]
 fn a_malformed_environment_is_refused_by_name() {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join("load");
+    let program = built("load");
     for (name, value) in [("PORT", "many"), ("BGP_TARGET", "oracle"), ("BGP_CONFIG", "/nowhere/pipeline.yaml")] {
         let output = Command::new(&program).current_dir(repository()).env(name, value).output().unwrap();
         let log = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -2,7 +2,7 @@
 
 use end_to_end::Sandbox;
 
-const KINDS: [&str; 5] = ["negative_price", "orphan_line", "null_key", "duplicate_key", "wrong_total"];
+pub(crate) const KINDS: [&str; 5] = ["negative_price", "orphan_line", "null_key", "duplicate_key", "wrong_total"];
 
 #[test]
 fn every_corruption_is_refused_and_its_correction_leaves_no_trace() {

@@ -1,8 +1,6 @@
 //! Going back: readers are never interrupted, what was rolled back stays out until it is released, and afterwards nothing
 //! tells that it happened.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -1,8 +1,6 @@
 //! Any source, by YAML alone: TPC-H orders and their lines, and a dbt project that knows nothing of this pipeline, through
 //! ten cycles. What is published must be what plain SQL says of the source.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fmt::Display;
 use std::fs;
 use std::io::{BufWriter, Write};

@@ -1,7 +1,5 @@
 //! Nested records, lists and every type of column, from a source through the lake to raw and to readers.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 

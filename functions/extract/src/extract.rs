@@ -1,9 +1,8 @@
 //! One table, one partition: from the source into the lake.
 
-use std::path::Path;
-
 use jiff::Timestamp;
-use pipeline::{Changes, Mode, Pipeline, Rows, Source, Table};
+use pipeline::{Changes, Mode, Rows, Table};
+use service::SourceAccess;
 use state::State;
 use store::{ObjectStoreExt, Precondition};
 use tokio::sync::mpsc::{Sender, channel};
@@ -14,8 +13,9 @@ use crate::Error;
 use crate::encode::{Written, encode};
 use crate::format::Format;
 use crate::objects::{self, Piece};
-use crate::selection::{Selection, Totals, window};
-use crate::source::{Session, ran_out_of_memory};
+use crate::opened::{self, Opened};
+use crate::selection::{Totals, window};
+use crate::source::ran_out_of_memory;
 use crate::sums::Sums;
 
 /// What DuckDB gets to scan a table, in MiB. It fills what it has with blocks of the file, needed or not.
@@ -40,22 +40,14 @@ const WAITING_PIECES: usize = 4;
 /// rows already, whole, the manifest that was there is returned and nothing is kept of the fresh objects. After an error
 /// nothing is visible; after a crash there may be objects that nothing names, which a cleanup finds.
 pub async fn extract(
-    pipeline: &Pipeline,
-    home: &Path,
+    access: &SourceAccess,
     state: &State,
     table: &Table,
     partition: &PartitionKey,
     now: Timestamp,
 ) -> Result<Vec<Manifest>, Error> {
     let partitions = partitions(table, partition, now)?;
-    let source = pipeline.sources.get(&table.source).ok_or_else(|| Error::NotFound {
-        message: format!(
-            "table {} is read from source {}, which pipeline.yaml does not have",
-            table.name, table.source
-        ),
-        source: None,
-    })?;
-    let job = Job { source, home, state, table, partitions };
+    let job = Job { access, state, table, partitions };
     let scan = SCAN_MEMORY + table.columns.len() / COLUMNS_PER_MEBIBYTE;
     // A relation may turn out to be a view, and then needs a query's.
     let known_as_query = usize::from(matches!(table.rows, Rows::Query(_)));
@@ -72,8 +64,7 @@ pub async fn extract(
 
 /// Partitions of one table that are read in one session.
 struct Job<'a> {
-    source: &'a Source,
-    home: &'a Path,
+    access: &'a SourceAccess,
     state: &'a State,
     table: &'a Table,
     partitions: Vec<PartitionKey>,
@@ -81,13 +72,12 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self, memory: usize) -> Result<Vec<Manifest>, Error> {
-        let (source, home, table) = (self.source.clone(), self.home.to_owned(), self.table.clone());
+        let (access, table) = (self.access.clone(), self.table.clone());
         // A scan takes a fraction of the time of encoding and is done in between; a query may have to work.
         let threads = if matches!(table.rows, Rows::Relation(_)) { 1 } else { 2 };
         let mut reader = blocking(move || {
-            let session = Session::open(&source, &home, memory, threads)?;
-            let selection = Selection::new(&table, &session.columns(&table)?)?;
-            Ok(Reader { session, selection, table })
+            let opened = opened::open(&access, &table, memory, threads)?;
+            Ok(Reader { opened, table })
         })
         .await?;
         let mut manifests = Vec::new();
@@ -133,32 +123,27 @@ fn partitions(table: &Table, asked: &PartitionKey, now: Timestamp) -> Result<Vec
     Ok(partitions)
 }
 
-/// An open source, and how a table is read from it.
+/// An open table.
 struct Reader {
-    session: Session,
-    selection: Selection,
+    opened: Box<dyn Opened>,
     table: Table,
 }
 
 impl Reader {
     /// Writes the rows of a partition, after the source has counted them. Blocks.
     fn read(&self, partition: &PartitionKey, load: &str, pieces: Sender<Piece>) -> Result<Written, Error> {
-        let Self { session, selection, table } = self;
+        let Self { opened, table } = self;
         let window = window(table, partition)?;
-        if let Some(strays) = selection.strays() {
-            let count = session.row(&strays)?.concat();
-            if count != "0" {
-                return Err(Error::rejected(format!(
-                    "table {} has rows without the time of their change ({count}), which belong to no partition; give them \
-                     one in the source, or in the table's query",
-                    table.name
-                )));
-            }
+        if let Some(count) = opened.strays()?.filter(|count| count != "0") {
+            return Err(Error::rejected(format!(
+                "table {} has rows without the time of their change ({count}), which belong to no partition; give them \
+                 one in the source, or in the table's query",
+                table.name
+            )));
         }
-        let totals = selection.read_totals(&session.row(&selection.totals(window.as_ref())?)?)?;
-        let rows = selection.rows(window.as_ref())?;
+        let totals = opened.totals(window.as_ref())?;
         let format = Format::new(table, partition, load)?;
-        let written = encode(&format, &Sums::new(table), pieces, |each| session.stream(&rows, each))?;
+        let written = encode(&format, &Sums::new(table), pieces, |each| opened.stream(window.as_ref(), each))?;
         let found = Totals { rows: written.digest.rows(), sums: written.sums.finish() };
         if found != totals {
             return Err(Error::Conflict {

@@ -4,19 +4,23 @@ use axum::Json;
 use axum::extract::State as Extension;
 use events::{Fact, PartitionExtracted};
 use jiff::Timestamp;
-use pipeline::{Changes, Table};
+use pipeline::Changes;
 use serde::{Deserialize, Serialize};
-use service::{Body, Kind, Platform, Problem, detached};
+use service::{Body, Kind, Platform, Problem, check_number, detached, each};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wap::{Digest, Identifier, PartitionKey};
+use wap::{Digest, Identifier, Manifest, PartitionKey};
 
-use crate::Error;
+use crate::{Error, partitions};
 
 /// The routes of the function.
 pub fn routes(platform: Platform) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(plan)).routes(routes!(extract_partition)).with_state(platform)
+    OpenApiRouter::new()
+        .routes(routes!(plan))
+        .routes(routes!(partitions::partitions))
+        .routes(routes!(extract_partitions))
+        .with_state(platform)
 }
 
 /// What a run is for.
@@ -34,7 +38,8 @@ struct PlanRequest {
 struct Plan {
     #[schema(value_type = String)]
     partition: PartitionKey,
-    items: Vec<Item>,
+    /// What there is to extract and load, in as many calls.
+    batches: Vec<Vec<Item>>,
     /// Whether `generate` makes the source's rows.
     sandbox: bool,
     attempts_per_run: u32,
@@ -43,7 +48,7 @@ struct Plan {
 }
 
 /// One partition of one table.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Item {
     #[schema(value_type = String)]
     table: Identifier,
@@ -89,7 +94,7 @@ async fn plan(
     }
     Ok(Json(Plan {
         partition,
-        items,
+        batches: items.chunks(pipeline.limits.tables_per_call.max(1)).map(<[Item]>::to_vec).collect(),
         sandbox: pipeline.sandbox.is_some(),
         attempts_per_run: pipeline.limits.attempts_per_run,
         approval: pipeline.approval,
@@ -100,6 +105,15 @@ async fn plan(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ExtractRequest {
+    /// Partitions of tables, at most 1000.
+    #[schema(max_items = 1000)]
+    items: Vec<ItemRequest>,
+}
+
+/// A partition of a table.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ItemRequest {
     /// The table, as pipeline.yaml names it.
     table: String,
     /// A partition of that table.
@@ -109,8 +123,12 @@ struct ExtractRequest {
 /// What was extracted.
 #[derive(Debug, Serialize, ToSchema)]
 struct Extracted {
-    /// The partition's manifest and, for a table with a cursor, those of the late partitions before it.
+    /// The partitions' manifests and, for tables with a cursor, those of the late partitions before them: what there is to load.
     manifests: Vec<ExtractedManifest>,
+    /// Of all of them.
+    rows: u64,
+    /// Of all of them, in the lake.
+    bytes: u64,
 }
 
 /// One manifest, by its identity.
@@ -122,51 +140,65 @@ struct ExtractedManifest {
     partition: PartitionKey,
     #[schema(value_type = String)]
     digest: Digest,
-    rows: u64,
-    bytes: u64,
 }
 
-/// One partition of one table into the lake. The same rows give the same manifest.
+/// Partitions of tables into the lake. The same rows give the same manifests.
 #[utoipa::path(post, path = "/extract", request_body = ExtractRequest, responses((status = 200, body = Extracted)))]
-async fn extract_partition(
+async fn extract_partitions(
     Extension(platform): Extension<Platform>,
     Body(request): Body<ExtractRequest>,
 ) -> Result<Json<Extracted>, Problem> {
+    check_number(request.items.len())?;
+    // Whatever is wrong with one of them is said before any is extracted.
+    let items = request
+        .items
+        .iter()
+        .map(|item| {
+            let table = platform.pipeline.table(&item.table)?;
+            Ok((table.name.clone(), table.calendar.parse(&item.partition)?))
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
     detached(async move {
-        let table: &Table = platform.pipeline.table(&request.table)?;
-        let partition = table.calendar.parse(&request.partition)?;
-        let pipeline = platform.pipeline_for_reading(table).await?;
-        let manifests =
-            crate::extract(&pipeline, &platform.home, &platform.state, table, &partition, Timestamp::now()).await?;
-        for manifest in &manifests {
-            let entry = platform.state.ledger_entry(&manifest.table, &manifest.partition).await?;
-            // Somebody else may have extracted it again meanwhile; then the news is theirs.
-            if let Some(step) = entry.extracted.filter(|step| step.digest == manifest.digest) {
-                let fact = PartitionExtracted {
-                    table: manifest.table.clone(),
-                    partition: manifest.partition.clone(),
-                    digest: step.digest,
-                    rows: step.rows,
-                    bytes: step.bytes,
-                    at: step.at,
-                };
-                platform.announce(Fact::PartitionExtracted(fact)).await?;
-            }
-        }
-        let manifests = manifests
-            .into_iter()
-            .map(|manifest| ExtractedManifest {
-                table: manifest.table,
-                partition: manifest.partition,
-                digest: manifest.digest,
-                rows: manifest.rows,
-                bytes: manifest.bytes,
-            })
-            .collect();
-        Ok(Extracted { manifests })
+        let work = items.into_iter().map(|(table, partition)| extract_partition(platform.clone(), table, partition));
+        let manifests: Vec<Manifest> = each(work).await?.into_iter().flatten().collect();
+        Ok(Extracted {
+            rows: manifests.iter().map(|manifest| manifest.rows).sum(),
+            bytes: manifests.iter().map(|manifest| manifest.bytes).sum(),
+            manifests: manifests
+                .into_iter()
+                .map(|Manifest { table, partition, digest, .. }| ExtractedManifest { table, partition, digest })
+                .collect(),
+        })
     })
     .await
     .map(Json)
+}
+
+/// One partition of one table, and the late ones before it.
+async fn extract_partition(
+    platform: Platform,
+    table: Identifier,
+    partition: PartitionKey,
+) -> Result<Vec<Manifest>, Problem> {
+    let table = platform.pipeline.table(table.as_str())?;
+    let access = platform.source_for_reading(table).await?;
+    let manifests = crate::extract(&access, &platform.state, table, &partition, Timestamp::now()).await?;
+    for manifest in &manifests {
+        let entry = platform.state.ledger_entry(&manifest.table, &manifest.partition).await?;
+        // Somebody else may have extracted it again meanwhile; then the news is theirs.
+        if let Some(step) = entry.extracted.filter(|step| step.digest == manifest.digest) {
+            let fact = PartitionExtracted {
+                table: manifest.table.clone(),
+                partition: manifest.partition.clone(),
+                digest: step.digest,
+                rows: step.rows,
+                bytes: step.bytes,
+                at: step.at,
+            };
+            platform.announce(Fact::PartitionExtracted(fact)).await?;
+        }
+    }
+    Ok(manifests)
 }
 
 impl From<Error> for Problem {

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use duckdb::core::LogicalTypeId;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
-use pipeline::{Changes, ColumnType, Table, Window};
+use pipeline::{Changes, Column, ColumnType, Table, Window};
 use wap::{Identifier, PartitionKey};
 
 use crate::Error;
-use crate::contract::{self, SourceColumn};
 use crate::source::{from_clause, typed_literal};
 use crate::sums::{Sums, trimmed};
 
@@ -27,9 +25,19 @@ pub(crate) struct Selection {
     sums: Vec<(Identifier, String)>,
 }
 
+/// The source's column that decides to which partition a row belongs.
+#[derive(Debug)]
+pub(crate) struct CursorColumn {
+    pub(crate) expression: String,
+    /// Whether it has a time zone.
+    pub(crate) is_instant: bool,
+    /// What is true of rows that no partition would have.
+    pub(crate) stray: String,
+}
+
 #[derive(Debug)]
 struct Cursor {
-    expression: String,
+    column: CursorColumn,
     kind: CursorKind,
     time_zone: TimeZone,
 }
@@ -61,17 +69,19 @@ impl fmt::Display for Totals {
 }
 
 impl Selection {
-    /// Checks the source's columns against the contract. Lists everything that is missing or does not fit.
-    pub(crate) fn new(table: &Table, found: &[SourceColumn]) -> Result<Self, Error> {
+    /// Checks the source's columns against the contract, and lists everything that is missing or does not fit. `convert` gives
+    /// the expression of the contract's column or says what is wrong, `cursor` describes the source's column of that name.
+    pub(crate) fn new(
+        table: &Table,
+        convert: impl Fn(&Column) -> Result<String, String>,
+        cursor: impl FnOnce(&Identifier) -> Option<CursorColumn>,
+    ) -> Result<Self, Error> {
         let mut columns = Vec::new();
         let mut problems = Vec::new();
         for column in &table.columns {
-            match find(found, &column.name) {
-                None => problems.push(format!("column {} ({}) is missing", column.name, column.duckdb_type())),
-                Some(source) => match contract::expression(&quoted(&source.name), column, source) {
-                    Ok(expression) => columns.push((column.name.clone(), expression)),
-                    Err(problem) => problems.push(problem),
-                },
+            match convert(column) {
+                Ok(expression) => columns.push((column.name.clone(), expression)),
+                Err(problem) => problems.push(problem),
             }
         }
         if !problems.is_empty() {
@@ -85,7 +95,7 @@ impl Selection {
         }
         let sums = Sums::new(table);
         let sums = sums.columns().map(|index| columns[index].clone()).collect();
-        Ok(Self { columns, from: from_clause(table), cursor: cursor(table, found), sums })
+        Ok(Self { columns, from: from_clause(table), cursor: Cursor::new(table, cursor), sums })
     }
 
     /// The statement whose rows are the partition's.
@@ -116,7 +126,7 @@ impl Selection {
     /// The statement that counts rows that no partition would have, where rows are told apart by a column.
     pub(crate) fn strays(&self) -> Option<String> {
         let cursor = self.cursor.as_ref()?;
-        Some(format!("SELECT CAST(count(*) AS VARCHAR) FROM {} WHERE {} IS NULL", self.from, cursor.expression))
+        Some(format!("SELECT CAST(count(*) AS VARCHAR) FROM {} WHERE {}", self.from, cursor.column.stray))
     }
 
     fn filter(&self, window: Option<&Window>) -> Result<String, Error> {
@@ -124,7 +134,7 @@ impl Selection {
             (_, None) => Ok(String::new()),
             (Some(cursor), Some(window)) => Ok(format!(
                 " WHERE {column} >= {start} AND {column} < {end}",
-                column = cursor.expression,
+                column = cursor.column.expression,
                 start = cursor.bound(window.start),
                 end = cursor.bound(window.end),
             )),
@@ -136,6 +146,23 @@ impl Selection {
 }
 
 impl Cursor {
+    /// The contract has the column, so its type is known to fit.
+    fn new(table: &Table, describe: impl FnOnce(&Identifier) -> Option<CursorColumn>) -> Option<Self> {
+        let name = match &table.changes {
+            Changes::Whole => return None,
+            Changes::Log { changed_at, .. } => changed_at,
+            Changes::Cursor { column, .. } => column,
+        };
+        let column = describe(name)?;
+        let kind = match &table.column(name.as_str())?.column_type {
+            ColumnType::Date => CursorKind::Day,
+            ColumnType::Datetime => CursorKind::LocalTime,
+            _ if column.is_instant => CursorKind::Instant,
+            _ => CursorKind::UtcTime,
+        };
+        Some(Self { column, kind, time_zone: table.calendar.time_zone.clone() })
+    }
+
     /// An instant as a literal that compares with the column without converting the column.
     fn bound(&self, instant: Timestamp) -> String {
         let local = |time_zone: &TimeZone| time_zone.to_datetime(instant);
@@ -150,35 +177,15 @@ impl Cursor {
     }
 }
 
-/// The column that decides to which partition a row belongs. The contract has it, so its type is known to fit.
-fn cursor(table: &Table, found: &[SourceColumn]) -> Option<Cursor> {
-    let name = match &table.changes {
-        Changes::Whole => return None,
-        Changes::Log { changed_at, .. } => changed_at,
-        Changes::Cursor { column, .. } => column,
-    };
-    let source = find(found, name)?;
-    let kind = match (&table.column(name.as_str())?.column_type, source.logical_type.id()) {
-        (ColumnType::Date, _) => CursorKind::Day,
-        (ColumnType::Datetime, _) => CursorKind::LocalTime,
-        (_, LogicalTypeId::TimestampTZ) => CursorKind::Instant,
-        (_, _) => CursorKind::UtcTime,
-    };
-    Some(Cursor { expression: quoted(&source.name), kind, time_zone: table.calendar.time_zone.clone() })
-}
-
 /// The partition's window; none for the one that is all of time.
 pub(crate) fn window(table: &Table, partition: &PartitionKey) -> Result<Option<Window>, Error> {
     if *partition == PartitionKey::all() { Ok(None) } else { Ok(Some(table.calendar.window(partition)?)) }
 }
 
-/// DuckDB compares names without regard to case.
-fn find<'a>(columns: &'a [SourceColumn], name: &Identifier) -> Option<&'a SourceColumn> {
-    columns.iter().find(|column| column.name.eq_ignore_ascii_case(name.as_str()))
-}
-
-fn quoted(name: &str) -> String {
-    format!("source.\"{}\"", name.replace('"', "\"\""))
+/// The column of that name: in the same spelling, or else in the same letters.
+pub(crate) fn find<'a, T>(columns: &'a [T], name_of: impl Fn(&T) -> &str, name: &Identifier) -> Option<&'a T> {
+    let same = columns.iter().find(|column| name_of(column) == name.as_str());
+    same.or_else(|| columns.iter().find(|column| name_of(column).eq_ignore_ascii_case(name.as_str())))
 }
 
 fn written(datetime: civil::DateTime) -> String {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use duckdb::{AccessMode, Config, Connection};
-use pipeline::{Rows, Source, SourceKind, Table};
+use pipeline::{RelationName, Rows, Source, SourceKind, Table};
 use store::{FileLock, LockMode};
 
 use crate::Error;
 use crate::contract::{SourceColumn, literal};
+use crate::describe::Declared;
 
 /// How long a writer of the source file may take before an extraction gives up.
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
@@ -44,6 +45,9 @@ impl Session {
         let session = match &source.kind {
             SourceKind::Duckdb { path } => Self::open_file(source, &home.join(path), config)?,
             SourceKind::Sql { setup } => Self::open_setup(source, setup, home, config)?,
+            SourceKind::Postgres(_) => {
+                return Err(Error::rejected(format!("source {} is no source of DuckDB's", source.name)));
+            }
         };
         // Only some builds know time zones. Without them nothing reads a clock of another zone either.
         if let Err(error) = session.connection.execute_batch("SET TimeZone = 'UTC'") {
@@ -103,25 +107,59 @@ impl Session {
 
     /// The columns of a table as the source has them.
     pub(crate) fn columns(&self, table: &Table) -> Result<Vec<SourceColumn>, Error> {
-        let from = from_clause(table);
-        let doing = format!("asked for table {}", table.name);
+        self.columns_of(&from_clause(table), &format!("asked for table {}", table.name))
+    }
+
+    /// The columns of what stands after FROM.
+    pub(crate) fn columns_of(&self, from: &str, doing: &str) -> Result<Vec<SourceColumn>, Error> {
         let described: Vec<(String, String)> = self
             .connection
             .prepare(&format!("DESCRIBE SELECT * FROM {from}"))
             .and_then(|mut statement| {
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect)
             })
-            .map_err(|error| refused(&self.shown, &doing, error))?;
+            .map_err(|error| refused(&self.shown, doing, error))?;
         let statement = self
             .connection
             .prepare(&format!("SELECT * FROM {from}"))
-            .map_err(|error| refused(&self.shown, &doing, error))?;
+            .map_err(|error| refused(&self.shown, doing, error))?;
         let columns = described.into_iter().enumerate().map(|(index, (name, type_name))| SourceColumn {
             name,
             type_name,
             logical_type: statement.column_logical_type(index),
         });
         Ok(columns.collect())
+    }
+
+    /// What a table declares of its columns. Views, and tables of what is attached, declare nothing.
+    pub(crate) fn declared(&self, relation: &RelationName) -> Result<Declared, Error> {
+        let parts = relation.parts();
+        let named = |column: &str, from_end: usize| {
+            let part = parts.len().checked_sub(from_end).and_then(|place| parts.get(place));
+            part.map(|part| format!("lower({column}) = lower({})", literal(part.as_str())))
+        };
+        let named = [named("table_name", 1), named("schema_name", 2), named("database_name", 3)];
+        let named: Vec<String> = named.into_iter().flatten().collect();
+        let sql = format!(
+            "SELECT constraint_type, unnest(constraint_column_names) FROM duckdb_constraints() \
+             WHERE constraint_type IN ('PRIMARY KEY', 'NOT NULL') AND {}",
+            named.join(" AND ")
+        );
+        let found: Vec<(String, String)> = self
+            .connection
+            .prepare(&sql)
+            .and_then(|mut statement| {
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect)
+            })
+            .map_err(|error| refused(&self.shown, "asked for its constraints", error))?;
+        let mut declared = Declared::default();
+        for (kind, column) in found {
+            if kind == "PRIMARY KEY" {
+                declared.key.push(column.clone());
+            }
+            declared.required.push(column);
+        }
+        Ok(declared)
     }
 
     /// The single row that a query answers with, every column as text.
@@ -167,10 +205,7 @@ fn lock_path(path: &Path) -> PathBuf {
 /// What is read, as it stands after FROM; its columns are known as those of `source`.
 pub(crate) fn from_clause(table: &Table) -> String {
     match &table.rows {
-        Rows::Relation(relation) => {
-            let parts: Vec<String> = relation.parts().iter().map(|part| format!("\"{part}\"")).collect();
-            format!("{} AS source", parts.join("."))
-        }
+        Rows::Relation(relation) => format!("{} AS source", relation.quoted()),
         // The line ends keep a comment at the end of the query from taking the parenthesis along.
         Rows::Query(query) => format!("(\n{}\n) AS source", query.trim_end().trim_end_matches(';')),
     }

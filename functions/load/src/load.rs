@@ -1,4 +1,4 @@
-//! One manifest into `raw`.
+//! Manifests into `raw`.
 
 use axum::Json;
 use axum::extract::State as Extension;
@@ -6,7 +6,7 @@ use events::{Fact, PartitionLoaded};
 use jiff::Timestamp;
 use pipeline::{Mode, Table};
 use serde::{Deserialize, Serialize};
-use service::{Body, Kind, Platform, Problem, detached};
+use service::{Body, Kind, Platform, Problem, check_number, detached, each};
 use utoipa::ToSchema;
 use wap::{Digest, LedgerStep, Manifest, PartitionKey};
 
@@ -17,6 +17,15 @@ const ROUNDS: usize = 5;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoadRequest {
+    /// Partitions of tables, at most 1000.
+    #[schema(max_items = 1000)]
+    items: Vec<LoadItem>,
+}
+
+/// A partition of a table.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoadItem {
     /// The table, as pipeline.yaml names it.
     table: String,
     /// The partition.
@@ -27,14 +36,22 @@ pub(crate) struct LoadRequest {
     digest: Option<Digest>,
 }
 
-impl LoadRequest {
+impl LoadItem {
     /// What was extracted last.
     pub(crate) fn newest(table: &str, partition: &PartitionKey) -> Self {
         Self { table: table.to_owned(), partition: partition.clone(), digest: None }
     }
 }
 
-/// What was loaded.
+/// What was loaded, in the order of the request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LoadAnswer {
+    loaded: Vec<Loaded>,
+    /// Of all of them.
+    rows: u64,
+}
+
+/// One partition that was loaded.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Loaded {
     #[schema(value_type = String)]
@@ -45,21 +62,27 @@ pub(crate) struct Loaded {
     changed: bool,
 }
 
-/// Replaces one partition of one raw table by what was extracted. Loading what is loaded changes nothing.
-#[utoipa::path(post, path = "/load", request_body = LoadRequest, responses((status = 200, body = Loaded)))]
+/// Replaces partitions of raw tables by what was extracted. Loading what is loaded changes nothing.
+#[utoipa::path(post, path = "/load", request_body = LoadRequest, responses((status = 200, body = LoadAnswer)))]
 pub(crate) async fn load(
     Extension(platform): Extension<Platform>,
     Body(request): Body<LoadRequest>,
-) -> Result<Json<Loaded>, Problem> {
-    detached(run(platform, request)).await.map(Json)
+) -> Result<Json<LoadAnswer>, Problem> {
+    check_number(request.items.len())?;
+    for item in &request.items {
+        platform.pipeline.table(&item.table)?.calendar.window(&item.partition)?;
+    }
+    let loaded = detached(async move { each(request.items.into_iter().map(|item| run(platform.clone(), item))).await });
+    let loaded = loaded.await?;
+    Ok(Json(LoadAnswer { rows: loaded.iter().map(|loaded| loaded.rows).sum(), loaded }))
 }
 
 /// Loads. [`load`] without its wrapping.
 ///
 /// What is loaded is what was extracted last, whatever digest was asked for: a run that slept, or an event that came late,
 /// asks for a content that has been replaced since, and `raw` must not go back to it.
-pub(crate) async fn run(platform: Platform, request: LoadRequest) -> Result<Loaded, Problem> {
-    let LoadRequest { table, partition, digest: asked } = request;
+pub(crate) async fn run(platform: Platform, item: LoadItem) -> Result<Loaded, Problem> {
+    let LoadItem { table, partition, digest: asked } = item;
     let table = platform.pipeline.table(&table)?;
     table.calendar.window(&partition)?;
     if let Some(asked) = &asked

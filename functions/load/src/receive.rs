@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use wap::{LedgerStep, Manifest};
 
 use crate::door::{self, MANIFESTS, Named};
-use crate::load::{self, LoadRequest, Loaded};
+use crate::load::{self, LoadItem, Loaded};
 
 /// What became of a delivery. Whatever is answered like this is settled, and need not be delivered again.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -128,8 +128,8 @@ async fn act(platform: &Platform, delivery: &Delivery) -> Result<Received, Probl
         let detail = format!("partition {} of table {} has the newer content {newer}", named.partition, named.table);
         return Ok(Received::new(Outcome::Superseded, detail));
     }
-    let request = LoadRequest::newest(named.table.as_str(), &named.partition);
-    let loaded = load::run(platform.clone(), request).await?;
+    let item = LoadItem::newest(named.table.as_str(), &named.partition);
+    let loaded = load::run(platform.clone(), item).await?;
     let detail = format!("partition {} of table {} is loaded", named.partition, named.table);
     Ok(Received { loaded: Some(loaded), ..Received::new(Outcome::Loaded, detail) })
 }

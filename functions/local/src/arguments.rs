@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Backfill(BackfillOptions),
     /// Where everything stands: what is live, who is at work, every partition
     Status(JsonOption),
+    /// Everything that the pipeline keeps or checks, and what is made from what
+    Assets(AssetsOptions),
+    /// Propose a first version of what you write yourself
+    Init(InitOptions),
     /// Publish a cycle that was audited and waits
     Publish(PublishOptions),
     /// Go back to the slot that was live before, and keep out what that takes from readers
@@ -73,14 +77,28 @@ pub(crate) enum Command {
     Restore(RestoreOptions),
     /// What was published in a cycle, from what, and on what evidence
     Receipt(ReceiptOptions),
+    /// What a month costs, as shares of Google's free tier
+    Cost(CostOptions),
     /// The digest of every live table: equal digests, equal rows
     Digest(JsonOption),
     /// Query what readers see
     Sql(SqlOptions),
-    /// Serve every function on one port
+    /// Serve every function on one port, and the workflows for gcloud
     Up(UpOptions),
+    /// Look at workflow files
+    Workflows(WorkflowsOptions),
     /// Measure, as ratios to a reference in the same run
     Bench(BenchOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CostOptions {
+    /// How often a month the images are built
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub builds: u16,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -162,6 +180,65 @@ pub(crate) struct BackfillOptions {
 pub(crate) enum CyclePer {
     Partition,
     All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AssetsOptions {
+    /// Only assets of this key, or of this name, or with this in their key; of a single one everything is shown
+    pub name: Option<String>,
+    /// Only this group, such as finance, mart or raw
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Only this kind, such as model, view or test
+    #[arg(long)]
+    pub kind: Option<lineage::AssetKind>,
+    /// Print the graph of what is made from what; without checks unless they are asked for
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub graph: Option<GraphFormat>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum GraphFormat {
+    Svg,
+    Mermaid,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct InitOptions {
+    #[command(subcommand)]
+    pub what: Option<InitWhat>,
+    /// Write a pipeline file for the dbt project in this folder, which stays as it is; --config says where to [default: pipeline.yaml]
+    #[arg(long, value_name = "DIR")]
+    pub dbt: Option<PathBuf>,
+    /// The DuckDB file with the tables of the project's sources
+    #[arg(long, value_name = "FILE", requires = "dbt")]
+    pub source: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InitWhat {
+    /// The entry of a source's table in the pipeline file; what the source does not say is guessed, and marked as a guess
+    Table(InitTableOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitTableOptions {
+    /// What the table is to be called
+    pub name: Identifier,
+    /// The source of the pipeline file that has it [default: the only one]
+    #[arg(long)]
+    pub source: Option<String>,
+    /// What it is called there, such as sales.orders [default: the same]
+    #[arg(long)]
+    pub relation: Option<pipeline::RelationName>,
+    /// Put the entry into the pipeline file, behind its last table
+    #[arg(long)]
+    pub write: bool,
 }
 
 #[derive(Debug, Args)]
@@ -283,6 +360,9 @@ pub(crate) struct RestoreOptions {
 pub(crate) struct ReceiptOptions {
     /// The cycle [default: the one that is live]
     pub cycle: Option<u64>,
+    /// Print what the cycle read, made and checked as run events of `OpenLineage`, a list in JSON
+    #[arg(long, conflicts_with = "json")]
+    pub openlineage: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -315,6 +395,31 @@ pub(crate) struct UpOptions {
     /// The port [environment: PORT; default: 8080]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Run workflows at the times that the pipeline file says
+    #[arg(long)]
+    pub schedule: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowsOptions {
+    #[command(subcommand)]
+    pub command: WorkflowsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkflowsCommand {
+    /// List what would be refused when the files are deployed to Google Workflows
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// Workflow files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -322,6 +427,9 @@ pub(crate) struct BenchOptions {
     /// Rows of the table that is extracted
     #[arg(long, default_value_t = 2_000_000)]
     pub rows: u64,
+    /// Days of history of the benchmark `history`, which runs only when it is named by --only
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(20..=2000))]
+    pub days: u16,
     /// Only the benchmarks whose name contains this
     #[arg(long)]
     pub only: Option<String>,

@@ -1,33 +1,25 @@
 //! Every function in this process, on a loopback port, and the workflows over HTTP against them.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use jiff::Timestamp;
 use serde_json::Value;
 use service::{Access, Config, Guard, Platform, Server};
 use utoipa_axum::router::OpenApiRouter;
-use workflows::{Host, HttpClient, Observer, Raised, Unobserved, Workflow};
+use workflows::{Observer, Raised, Unobserved};
 
 use crate::failure::Failure;
-
-/// Workflow files are part of the program, so that it runs from any folder and runs what it was built with.
-const DAILY: &str = include_str!("../../../workflows/daily.yaml");
-const CLEANUP: &str = include_str!("../../../workflows/cleanup.yaml");
-const ROLLBACK: &str = include_str!("../../../workflows/rollback.yaml");
-
-/// The functions, each by the variable in which workflows look for its address.
-const FUNCTIONS: [&str; 6] = ["GENERATE_URL", "EXTRACT_URL", "LOAD_URL", "TRANSFORM_URL", "AUDIT_URL", "PUBLISH_URL"];
+use crate::flows::{Flows, Nested, Run, new_execution_id};
+use crate::usage::{self, Counting, Usage};
 
 /// A pipeline that is served by this process.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub platform: Platform,
     server: Server,
-    daily: Workflow,
-    rollback: Workflow,
-    http: Arc<HttpClient>,
+    flows: Arc<Flows>,
     access: Access,
 }
 
@@ -36,51 +28,70 @@ pub(crate) struct Engine {
 pub(crate) struct Execution {
     pub run: String,
     pub outcome: Result<Value, Raised>,
+    /// How many steps Google would count.
+    pub steps: u64,
 }
 
 impl Engine {
     /// Opens the platform and serves every function on a free loopback port.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let platform = Platform::open(config).await?;
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform, config)?).await?;
-        let daily = Workflow::parse("daily.yaml", DAILY)?;
-        let rollback = Workflow::parse("rollback.yaml", ROLLBACK)?;
-        let http = Arc::new(HttpClient::new()?.with_token(config.access.token().map(str::to_owned)));
-        Ok(Self { platform, server, daily, rollback, http, access: config.access.clone() })
+        let router = router(&platform, config, OpenApiRouter::new())?;
+        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router).await?;
+        let flows = Flows::new(&config.access)?;
+        flows.serve_from(format!("http://{}", server.address));
+        Ok(Self { platform, server, flows, access: config.access.clone() })
     }
 
     /// Runs the daily workflow to its end.
-    pub(crate) async fn daily(&self, argument: Value, observer: Arc<dyn Observer>) -> Execution {
-        self.execute(&self.daily, argument, observer).await
+    pub(crate) async fn daily(&self, argument: Value, observer: Arc<dyn Observer>) -> Result<Execution, Failure> {
+        self.execute("daily", argument, observer).await
+    }
+
+    /// Runs a workflow to its end.
+    pub(crate) async fn execute(
+        &self,
+        workflow: &str,
+        argument: Value,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Execution, Failure> {
+        let run = new_execution_id();
+        let nested = Arc::new(Nested(self.flows.clone()));
+        let counting = Arc::new(Counting::new(observer));
+        let before = self.platform.store.operations();
+        let finished = self.flows.run(Run::new(workflow, &run), argument, counting.clone(), nested).await;
+        let finished = finished.ok_or_else(|| Failure::new(format!("there is no workflow {workflow}")))?;
+        if let Ok(result) = &finished.outcome
+            && is_whole(workflow, result)
+        {
+            let noted = Usage {
+                run: run.clone(),
+                ended_at: Timestamp::now(),
+                steps: finished.steps,
+                functions: counting.functions(),
+                store: self.platform.store.operations().since(before),
+            };
+            // It is for the curious: a home that can't be written has told so already, by more than this.
+            if let Err(failure) = usage::note(&self.platform.home, workflow, noted) {
+                tracing::warn!("{failure}");
+            }
+        }
+        Ok(Execution { run, outcome: finished.outcome, steps: finished.steps })
     }
 
     /// Runs the rollback workflow to its end.
-    pub(crate) async fn rollback(&self, argument: Value) -> Execution {
-        self.execute(&self.rollback, argument, Arc::new(Unobserved)).await
+    pub(crate) async fn rollback(&self, argument: Value) -> Result<Execution, Failure> {
+        self.execute("rollback", argument, Arc::new(Unobserved)).await
     }
 
     /// Runs the cleanup workflow to its end.
     pub(crate) async fn cleanup(&self, argument: Value) -> Result<Value, Failure> {
-        let workflow = Workflow::parse("cleanup.yaml", CLEANUP)?;
-        let execution = self.execute(&workflow, argument, Arc::new(Unobserved)).await;
+        let execution = self.execute("cleanup", argument, Arc::new(Unobserved)).await?;
         execution.outcome.map_err(|raised| {
             let reason =
                 raised.value["body"]["detail"].as_str().or(raised.value["message"].as_str()).map(str::to_owned);
             Failure::new(reason.unwrap_or_else(|| raised.to_string()))
         })
-    }
-
-    async fn execute(&self, workflow: &Workflow, argument: Value, observer: Arc<dyn Observer>) -> Execution {
-        let run = new_run_id();
-        let address = format!("http://{}", self.server.address);
-        let mut environment: BTreeMap<String, String> =
-            FUNCTIONS.iter().map(|name| ((*name).to_owned(), address.clone())).collect();
-        environment.insert("GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID".to_owned(), run.clone());
-        let mut host = Host::new(self.http.clone());
-        host.environment = environment;
-        host.observer = observer;
-        let outcome = workflow.run(argument, &host).await;
-        Execution { run, outcome }
     }
 
     /// Sends one request to a function, as a workflow would.
@@ -107,6 +118,11 @@ impl Engine {
     }
 }
 
+/// Whether an execution did all that one of its workflow usually does.
+fn is_whole(workflow: &str, result: &Value) -> bool {
+    workflow != "daily" || result["outcome"] == "published"
+}
+
 async fn answer(response: reqwest::Response) -> Result<Value, Failure> {
     let status = response.status();
     let body: Value = response.json().await?;
@@ -116,9 +132,9 @@ async fn answer(response: reqwest::Response) -> Result<Value, Failure> {
     Err(Failure::new(body["detail"].as_str().unwrap_or("the function gave no reason").to_owned()))
 }
 
-/// The routes of all functions.
-pub(crate) fn router(platform: &Platform, config: &Config) -> Result<Router, Failure> {
-    let routes = OpenApiRouter::new()
+/// The routes of all functions, and others beside them.
+pub(crate) fn router(platform: &Platform, config: &Config, others: OpenApiRouter) -> Result<Router, Failure> {
+    let routes = others
         .merge(generate::routes(platform.clone()))
         .merge(extract::routes(platform.clone()))
         .merge(load::routes(platform.clone()))
@@ -126,8 +142,4 @@ pub(crate) fn router(platform: &Platform, config: &Config) -> Result<Router, Fai
         .merge(audit::routes(platform.clone()))
         .merge(publish::routes(platform.clone()));
     Ok(service::with_service_routes("BlueGreenPrint", routes, Guard::new(&config.access)?))
-}
-
-fn new_run_id() -> String {
-    uuid::Uuid::now_v7().to_string()
 }

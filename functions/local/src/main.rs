@@ -8,8 +8,11 @@ mod commands;
 mod emulated;
 mod engine;
 mod failure;
+mod flows;
 mod output;
 mod progress;
+mod proposal;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -67,6 +70,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Run(options) => commands::run::run(&config, &options).await,
             Command::Backfill(options) => commands::backfill::backfill(&config, &options).await,
             Command::Status(options) => commands::status::status(&config, &options).await,
+            Command::Assets(options) => commands::assets::assets(&config, &options).await,
+            Command::Init(options) => commands::init::init(&config, &options).await,
             Command::Publish(options) => commands::publish::publish(&config, &options).await,
             Command::Rollback(options) => commands::rollback::rollback(&config, &options).await,
             Command::Retire(options) => commands::retire::retire(&config, &options).await,
@@ -76,10 +81,12 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Diff(options) => commands::diff::diff(&config, &options).await,
             Command::Doctor(options) => commands::doctor::doctor(&config, &options).await,
             Command::Restore(options) => commands::restore::restore(&config, &options).await,
+            Command::Cost(options) => commands::cost::cost(&config, &options).await,
             Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
             Command::Digest(options) => commands::digest::digest(&config, &options).await,
             Command::Sql(options) => commands::sql::sql(&config, &options).await,
             Command::Up(options) => commands::up::up(&config, &options).await,
+            Command::Workflows(options) => commands::workflows::workflows(&options),
             Command::Bench(options) => bench::bench(&config, &options).await,
         }
     });

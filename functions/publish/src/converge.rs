@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use events::{CyclePublished, CycleRolledBack, Fact};
 use jiff::Timestamp;
+use lineage::openlineage::End;
 use service::{Platform, Problem};
 use store::ObjectStoreExt;
 use wap::{Attempt, Deployment, EndReason, Identifier, Live, Rollback, Slot};
@@ -43,7 +44,11 @@ pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem>
     }
     if converged.changed || is_new {
         let mixed = converged.mixed.as_secs_f64();
-        state.put_receipt(&receipt(&record, live, &attempt, Some(mixed))?).await?;
+        let receipt = receipt(&record, live, &attempt, Some(mixed))?;
+        state.put_receipt(&receipt).await?;
+        if is_new {
+            platform.tell_lineage(&receipt.run, Some(&attempt), End::Published(&receipt)).await;
+        }
     }
     if attempt.ended.is_none() {
         let detail = format!("cycle {}", live.slot.cycle);

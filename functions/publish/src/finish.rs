@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State as Extension;
 use events::{Fact, RunFailed};
 use jiff::Timestamp;
+use lineage::openlineage::End;
 use serde::{Deserialize, Serialize};
 use service::{Body, Kind, Platform, Problem, detached, plain};
 use store::{ObjectStoreExt, Precondition};
@@ -103,7 +104,21 @@ async fn run(platform: Platform, mut request: FinishRequest) -> Result<Closed, P
         };
         platform.announce(Fact::RunFailed(fact)).await?;
     }
+    if matches!(run.outcome, Outcome::Refused | Outcome::Failed) && !platform.openlineage.is_silent() {
+        tell_lineage(&platform, &run).await?;
+    }
     Ok(run)
+}
+
+/// What was published was told when it was.
+async fn tell_lineage(platform: &Platform, run: &Closed) -> Result<(), Problem> {
+    let attempt = match &run.attempt {
+        Some(id) => Some(platform.state.attempt(id).await?),
+        None => None,
+    };
+    let end = End::Failed(run.finished_at, run.reason.as_deref().unwrap_or("the run failed"));
+    platform.tell_lineage(&run.run, attempt.as_ref(), end).await;
+    Ok(())
 }
 
 async fn closed(platform: &Platform, request: FinishRequest) -> Result<Closed, Problem> {

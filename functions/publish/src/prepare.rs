@@ -8,13 +8,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use pipeline::Table;
 use serde::{Deserialize, Serialize};
 use service::{Body, Layer, Platform, Problem, ProjectPlan, detached};
+use state::CONCURRENT_READS;
 use utoipa::ToSchema;
 use wap::guard::{Guard, stands};
 use wap::{Attempt, AttemptId, Digest, EndReason, Manifest, PartitionKey, Slot};
 use warehouse::{BuiltModel, Pin, PinnedPartition, Statistics};
-
-/// How many manifests are read at once.
-const CONCURRENT_READS: usize = 32;
 
 /// What to prepare.
 #[derive(Debug, Deserialize, ToSchema)]

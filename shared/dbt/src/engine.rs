@@ -16,7 +16,7 @@ use crate::command::{
 };
 use crate::parsed::Parsed;
 use crate::worker::Worker;
-use crate::{Error, Kind, Node, Project, Settings, Severity, Target, files};
+use crate::{Error, Kind, Node, Project, Settings, Severity, Target, files, packages};
 
 /// The file of a parse in the cache, which [`Settings::parsed`] can name, and the one that lets dbt skip parsing.
 const PROJECT_FILE: &str = "project.json";
@@ -120,18 +120,23 @@ impl Dbt {
     async fn parse(&self, worker: Option<Worker>, mut key: Digest) -> Result<(Worker, Digest, Parsed), Error> {
         let cache = &self.settings.cache_dir;
         fs::create_dir_all(cache).map_err(Error::file("make", cache))?;
+        if let Some(git) = &self.settings.git {
+            git.check_out(cache)?;
+        }
         let mut worker = match worker {
             Some(worker) => worker,
             None => Worker::start(&self.settings).await?,
         };
         loop {
+            let packages = packages::installed(&self.settings)?;
             let folder = worker.folder().join("parse");
             fs::create_dir_all(&folder).map_err(Error::file("make", &folder))?;
             // dbt takes its own file only when that fits; with it a parse takes a tenth of the time.
             let kept = self.file(&key).with_file_name(DBT_FILE);
             // Without it, or when another process has just dropped it, dbt reads everything.
             drop(fs::copy(&kept, folder.join(DBT_FILE)));
-            let answer: ParseAnswer = worker.ask(&json!({ "do": "parse", "folder": folder })).await?;
+            let answer: ParseAnswer =
+                worker.ask(&json!({ "do": "parse", "folder": folder, "packages": packages })).await?;
             let parsed = Parsed::collect(&folder, answer.versions, answer.vars)?;
             let now = self.key().await?;
             if now == key {
@@ -193,6 +198,9 @@ impl Dbt {
         }
         let (settings, versions) = (self.settings.clone(), Arc::clone(&self.versions));
         let read = move || {
+            if let Some(git) = &settings.git {
+                git.check_out(&settings.cache_dir)?;
+            }
             let known = if let Some(known) = versions.get() {
                 known
             } else {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use wap::Digest;
 
 use crate::digest::{Call, calls};
-use crate::{Error, Settings};
+use crate::{Error, Settings, packages};
 
 /// Folders that dbt writes itself.
 const WRITTEN_BY_DBT: [&str; 3] = ["target", "logs", "__pycache__"];
@@ -36,7 +36,8 @@ pub(crate) fn parse_key(settings: &Settings, versions: &BTreeMap<String, String>
     let mut files = BTreeMap::new();
     let mut names = BTreeSet::new();
     let mut reads_all = false;
-    for (name, path) in list(root)? {
+    let packages = packages::installed(settings)?.map_or_else(|| Ok(Vec::new()), |folder| packages::files(&folder))?;
+    for (name, path) in list(root)?.into_iter().chain(packages) {
         let content = fs::read(&path).map_err(Error::file("read", &path))?;
         for call in calls(&String::from_utf8_lossy(&content), "env_var") {
             match call {
@@ -65,7 +66,7 @@ pub(crate) fn parse_key(settings: &Settings, versions: &BTreeMap<String, String>
 }
 
 /// All files of the project by their path below it. Packages that are links are followed, hidden files left out.
-fn list(root: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
+pub(crate) fn list(root: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
     let mut found = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut folders = vec![(String::new(), root.to_owned())];

@@ -80,6 +80,12 @@ pub(crate) struct DependsOn {
 pub(crate) struct RawSource {
     pub(crate) source_name: String,
     pub(crate) identifier: String,
+    #[serde(default)]
+    pub(crate) schema: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) columns: serde_json::Map<String, Value>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

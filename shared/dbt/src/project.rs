@@ -56,6 +56,21 @@ pub struct Source {
     pub source: String,
     /// The table's identifier in the warehouse, which is the name of a table of the pipeline.
     pub table: String,
+    /// The schema that the project would find it in.
+    pub schema: String,
+    /// What the project says about it.
+    pub description: String,
+    /// Documented columns in the order of the file.
+    pub columns: Vec<SourceColumn>,
+}
+
+/// A column of a source that the project documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type in the words of the warehouse, where the project says it.
+    pub data_type: Option<String>,
 }
 
 /// A model, seed, snapshot or test.
@@ -77,6 +92,8 @@ pub struct Node {
     pub layer: Option<String>,
     /// The folders between the layer and the file, joined by `/`; empty when there are none.
     pub folder: String,
+    /// The group that the project gives it: dbt's own `group`, or `meta.group`.
+    pub group: Option<String>,
     /// Ids of the nodes and sources that it reads. For a test, of what it tests too.
     pub parents: BTreeSet<String>,
     /// What the project says about it.
@@ -121,6 +138,8 @@ pub struct Project {
     pub nodes: BTreeMap<String, Node>,
     /// Sources by id.
     pub sources: BTreeMap<String, Source>,
+    /// Whether it has statements to run before or after everything else, with every dbt command.
+    pub has_hooks: bool,
     /// Digests of the nodes' own content, ancestors left out.
     contents: BTreeMap<String, Digest>,
 }
@@ -133,8 +152,14 @@ impl Project {
             .sources
             .iter()
             .map(|(id, source)| {
-                let source =
-                    Source { id: id.clone(), source: source.source_name.clone(), table: source.identifier.clone() };
+                let source = Source {
+                    id: id.clone(),
+                    source: source.source_name.clone(),
+                    table: source.identifier.clone(),
+                    schema: source.schema.clone(),
+                    description: source.description.clone(),
+                    columns: source.columns.values().map(source_column).collect(),
+                };
                 (id.clone(), source)
             })
             .collect();
@@ -154,6 +179,7 @@ impl Project {
         let mut project = Self {
             name: manifest.metadata.project_name.clone(),
             contents: digest::contents(parsed, settings)?,
+            has_hooks: manifest.nodes.values().any(|node| node.resource_type == "operation"),
             nodes,
             sources,
         };
@@ -364,6 +390,7 @@ fn node(id: &str, kind: Kind, raw: &RawNode, layers: &[String]) -> Node {
         materialized: text("materialized"),
         layer,
         folder,
+        group: group(raw),
         path: raw.original_file_path.clone(),
         parents: raw.depends_on.nodes.iter().cloned().collect(),
         description: raw.description.clone(),
@@ -386,6 +413,7 @@ fn unit_test(id: &str, raw: &RawUnitTest, layers: &[String]) -> Node {
         materialized: "unit".to_owned(),
         layer,
         folder,
+        group: None,
         path: raw.original_file_path.clone(),
         parents: raw.depends_on.nodes.iter().cloned().collect(),
         description: String::new(),
@@ -398,12 +426,22 @@ fn unit_test(id: &str, raw: &RawUnitTest, layers: &[String]) -> Node {
     }
 }
 
+fn group(raw: &RawNode) -> Option<String> {
+    let of_meta = raw.config.get("meta").and_then(|meta| meta.get("group"));
+    [raw.config.get("group"), of_meta].into_iter().flatten().find_map(Value::as_str).map(str::to_owned)
+}
+
 fn column(raw: &Value) -> Column {
     let text = |name: &str| raw.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     // Where dbt keeps what a column's `meta` says depends on how the project writes it.
     let metas = [raw.get("meta"), raw.get("config").and_then(|config| config.get("meta"))];
     let is_personal = metas.into_iter().flatten().any(|meta| meta.get("personal") == Some(&Value::Bool(true)));
     Column { name: text("name"), description: text("description"), is_personal }
+}
+
+fn source_column(raw: &Value) -> SourceColumn {
+    let text = |name: &str| raw.get(name).and_then(Value::as_str).map(str::to_owned);
+    SourceColumn { name: text("name").unwrap_or_default(), data_type: text("data_type") }
 }
 
 /// The columns that a test says are unique together: dbt's own test of one column, and the usual ones of several. Those that

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::GitSource;
+
 /// The back end that dbt writes SQL for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,6 +52,8 @@ pub struct Settings {
     /// A parsed project that an earlier [`Dbt::project`](crate::Dbt::project) left in a cache folder, for images without Python. It is trusted: no
     /// file of the project is looked at.
     pub parsed: Option<PathBuf>,
+    /// The repository that `project_dir` is brought from when it is not there.
+    pub git: Option<GitSource>,
 }
 
 impl Settings {
@@ -72,6 +76,7 @@ impl Settings {
             layers: Vec::new(),
             environment: BTreeMap::new(),
             parsed: None,
+            git: None,
         }
     }
 }

@@ -70,6 +70,7 @@ class Worker:
     def __init__(self, settings):
         self.settings = settings
         self.manifest = None
+        self.packages = None
         self.nodes = None
         self.vars = {}
         self.wanted = set()
@@ -84,7 +85,7 @@ class Worker:
         self.patch()
 
     def patch(self):
-        """What is changed in dbt: what is selected is named by id, the project's own vars are noted when it is parsed, seeds
+        """What is changed in dbt: packages may be installed elsewhere, what is selected is named by id, the project's own vars are noted when it is parsed, seeds
         are those of this folder, adapters do not look through the whole stack for their own name, relations of the slot's
         own database are written without it, so that its views work under any alias, and statements are noted by node."""
         from dbt.graph.selector import NodeSelector
@@ -102,6 +103,18 @@ class Worker:
             original_init(self, root_project, all_projects, *arguments, **keywords)
 
         ManifestLoader.__init__ = init
+
+        from dbt.config.project import PartialProject
+
+        original_create = PartialProject.create_project
+
+        def create_project(self, *arguments, **keywords):
+            project = original_create(self, *arguments, **keywords)
+            if worker.packages and os.path.samefile(project.project_root, worker.settings["project_dir"]):
+                project.packages_install_path = worker.packages
+            return project
+
+        PartialProject.create_project = create_project
 
         original_read = ManifestLoader.read_manifest_for_partial_parse
 
@@ -182,8 +195,10 @@ class Worker:
 
             BigQueryConnectionManager.raw_execute = raw_execute
 
-    def parse(self, folder):
-        """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time."""
+    def parse(self, folder, packages):
+        """Parses the project into `folder`: manifest.json, and what lets dbt skip parsing the next time. `packages` is the folder
+        of the project's packages, where that is not a folder of the project."""
+        self.packages = packages
         self.database = None
         self.profile({"path": ":memory:"} if self.settings["target"] == "duckdb" else {})
         result = self.invoke(["parse", "--target-path", folder])

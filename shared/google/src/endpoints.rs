@@ -6,6 +6,7 @@ pub enum Api {
     BigQuery,
     Storage,
     PubSub,
+    SecretManager,
 }
 
 /// The base addresses of the APIs, without a slash at the end. An API without an address of its own is Google's.
@@ -14,6 +15,7 @@ pub struct Endpoints {
     bigquery: Option<String>,
     storage: Option<String>,
     pubsub: Option<String>,
+    secret_manager: Option<String>,
 }
 
 impl Endpoints {
@@ -29,6 +31,7 @@ impl Endpoints {
             Api::BigQuery => &mut self.bigquery,
             Api::Storage => &mut self.storage,
             Api::PubSub => &mut self.pubsub,
+            Api::SecretManager => &mut self.secret_manager,
         };
         *place = Some(address);
         self
@@ -40,6 +43,7 @@ impl Endpoints {
             Api::BigQuery => self.bigquery.as_deref(),
             Api::Storage => self.storage.as_deref(),
             Api::PubSub => self.pubsub.as_deref(),
+            Api::SecretManager => self.secret_manager.as_deref(),
         }
     }
 
@@ -49,6 +53,7 @@ impl Endpoints {
             Api::BigQuery => "https://bigquery.googleapis.com",
             Api::Storage => "https://storage.googleapis.com",
             Api::PubSub => "https://pubsub.googleapis.com",
+            Api::SecretManager => "https://secretmanager.googleapis.com",
         })
     }
 }

@@ -8,6 +8,8 @@ mod identity;
 #[cfg(feature = "google")]
 mod policies;
 mod retry;
+#[cfg(feature = "google")]
+mod secrets;
 
 #[cfg(feature = "google")]
 pub use credentials::{CredentialError, Credentials};
@@ -15,6 +17,8 @@ pub use endpoints::{Api, Endpoints};
 #[cfg(feature = "google")]
 pub use identity::{IdentityError, IdentityTokens};
 pub use retry::{Budget, Classify, Failure, retry, retry_after, retry_checked};
+#[cfg(feature = "google")]
+pub use secrets::{SecretError, SecretManager};
 
 /// What a back end needs to call Google, or an emulator. Cheap to clone.
 #[cfg(feature = "google")]

@@ -9,21 +9,26 @@
 
 mod calendar;
 mod column;
+mod cron;
+pub mod draft;
 mod error;
 mod names;
 mod pipeline;
 mod place;
 mod read;
+mod source;
 mod table;
 mod yaml;
 
 pub use calendar::{Calendar, Granularity, Partitions, Window};
 pub use column::{Column, ColumnType, Mode, Rounding};
+pub use cron::Cron;
 pub use error::{Error, Problem};
 pub use pipeline::{
-    Audit, Dbt, Limits, Live, Pipeline, RawDataset, Retention, Rule, RuleCheck, Sandbox, Severity, Source, SourceKind,
+    Audit, Dbt, DbtGit, Limits, Live, Pipeline, RawDataset, Retention, Rule, RuleCheck, Sandbox, Schedule, Severity,
     TablePartition,
 };
+pub use source::{Postgres, SecretReference, Source, SourceKind, Tls};
 pub use table::{
     Changes, Compression, LakeLayout, RawGranularity, RawLayout, RawPartitioning, Reconcile, RelationName, Rows, Table,
 };

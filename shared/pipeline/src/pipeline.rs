@@ -10,9 +10,11 @@ use serde::Serialize;
 use wap::{Digest, Identifier, PartitionKey};
 
 use crate::calendar::{Calendar, Granularity};
+use crate::cron::Cron;
 use crate::error::Error;
 use crate::names::{Word, accepted};
 use crate::read;
+use crate::source::Source;
 use crate::table::{LakeLayout, Table};
 
 /// Larger files are refused unread: a pipeline of a thousand tables needs a tenth of it.
@@ -52,33 +54,18 @@ pub struct Pipeline {
     pub approval: bool,
     /// Bounds of one run.
     pub limits: Limits,
+    /// When workflows run by themselves. It decides nothing that is built.
+    #[serde(skip)]
+    pub schedule: Schedule,
 }
 
-/// A place that tables are read from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Source {
-    /// Its name.
-    pub name: Identifier,
-    /// For people.
-    pub description: Option<String>,
-    /// What it is.
-    pub kind: SourceKind,
-}
-
-/// What a source is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceKind {
-    /// A DuckDB file, opened read-only.
-    Duckdb {
-        /// Relative to the home folder unless absolute.
-        path: String,
-    },
-    /// Anything else that DuckDB reads: other databases through ATTACH, files through table functions.
-    Sql {
-        /// Statements that are run before rows are read, such as `ATTACH ... (READ_ONLY)`.
-        setup: Vec<String>,
-    },
+/// When workflows run by themselves, in the pipeline's time zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// The newest partition that is over.
+    pub daily: Cron,
+    /// What nothing names any more.
+    pub cleanup: Cron,
 }
 
 /// How `generate` fills a source.
@@ -110,8 +97,11 @@ pub struct RawDataset {
 /// The dbt project.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dbt {
-    /// Its folder, relative to the pipeline file.
+    /// Its folder, relative to the pipeline file. Not looked at where it is kept in git.
     pub project: String,
+    /// The repository that it is kept in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git: Option<DbtGit>,
     /// Folders that are run one call each, in this order. Empty: the whole project in one call.
     pub layers: Vec<Identifier>,
     /// Folders (`models/mart`) or names of models whose tables readers see.
@@ -120,6 +110,17 @@ pub struct Dbt {
     pub vars: IndexMap<String, serde_json::Value>,
     /// Names of vars that change with every run and are left out of model digests.
     pub per_run_vars: Vec<String>,
+}
+
+/// A dbt project in a git repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DbtGit {
+    /// As `git clone` takes it, without credentials.
+    pub url: String,
+    /// A commit, by all 40 (or 64) hexadecimal digits of its name.
+    pub revision: String,
+    /// The project's folder in the repository; empty for its root.
+    pub subdirectory: String,
 }
 
 /// What readers see, and what the datasets behind it are called.
@@ -224,6 +225,8 @@ pub struct Retention {
 pub struct Limits {
     /// How often a run begins again after an attempt expired.
     pub attempts_per_run: u32,
+    /// How many tables one call extracts, and then one call loads.
+    pub tables_per_call: usize,
     /// A BigQuery job that would be billed more is refused.
     pub max_bytes_billed_per_step: Option<u64>,
 }
@@ -246,12 +249,22 @@ impl Pipeline {
     /// Reads and checks the file at `path`.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
+        Self::parse(&path.to_string_lossy(), &Self::text(path)?)
+    }
+
+    /// The text of the file at `path`, unchecked.
+    pub fn text(path: &Path) -> Result<String, Error> {
         let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
         let mut source = String::new();
         // One byte more than is accepted tells a file that is too large, however large it is.
         let file = std::fs::File::open(path).map_err(unreadable)?;
         file.take(LARGEST_FILE + 1).read_to_string(&mut source).map_err(unreadable)?;
-        Self::parse(&path.to_string_lossy(), &source)
+        Ok(source)
+    }
+
+    /// The sources of a file that need not have tables yet; the rest of it is not looked at.
+    pub fn sources(file_name: &str, source: &str) -> Result<IndexMap<Identifier, Source>, Error> {
+        read::sources(file_name, source)
     }
 
     /// Checks the text of a pipeline file. `file_name` only appears in errors.

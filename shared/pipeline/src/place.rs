@@ -93,6 +93,18 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The text, if it is one: for values that no message may repeat.
+    pub(crate) fn text_as_it_is(&self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
     pub(crate) fn owned_text(&self) -> Option<String> {
         self.text().map(str::to_owned)
     }

@@ -1,6 +1,7 @@
 //! A table: where its rows come from, how its changes are found, and how it lies in the lake and in `raw`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use wap::{Digest, Identifier};
 
 use crate::calendar::Calendar;
 use crate::column::{Column, ColumnType, Mode};
-use crate::names::Word;
+use crate::names::{Word, quoted};
 
 /// One table of the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,6 +58,26 @@ impl RelationName {
     /// The parts, at least one.
     pub fn parts(&self) -> &[Identifier] {
         &self.0
+    }
+
+    /// As it stands in SQL, whatever words the language reserves.
+    pub fn quoted(&self) -> String {
+        let parts: Vec<String> = self.0.iter().map(|part| format!("\"{part}\"")).collect();
+        parts.join(".")
+    }
+}
+
+impl FromStr for RelationName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split('.').map(Identifier::new).collect::<Result<Vec<_>, _>>() {
+            Ok(parts) if parts.len() <= 3 => Ok(Self(parts)),
+            _ => Err(format!(
+                "{} is not a table or view; accepted: one to three identifiers with dots between them, such as sales.orders",
+                quoted(text)
+            )),
+        }
     }
 }
 

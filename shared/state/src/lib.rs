@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,9 @@ use wap::{
 pub use error::Error;
 pub use holder::Holder;
 pub use step::Liveness;
+
+/// How many documents of a kind are read at once. There is one a partition, and years have many.
+pub const CONCURRENT_READS: usize = 32;
 
 /// A compare-and-set that lost this often in a row has lost to something that is not a worker.
 const COMPARE_AND_SET_TRIES: u32 = 100;
@@ -221,14 +225,17 @@ impl State {
 
     /// All ledger entries.
     pub async fn ledger(&self) -> Result<Vec<LedgerEntry>, Error> {
-        let mut entries = Vec::new();
-        for object in self.store.list("ledger/").await? {
-            if let Some((entry, _)) = self.store.get_json::<LedgerEntry>(&object.key).await? {
-                check_entry(&object.key, &entry)?;
-                entries.push(entry);
-            }
-        }
-        Ok(entries)
+        let objects = self.store.list("ledger/").await?;
+        let reads = objects.into_iter().map(|object| async move {
+            let Some((entry, _)) = self.store.get_json::<LedgerEntry>(&object.key).await? else { return Ok(None) };
+            check_entry(&object.key, &entry)?;
+            Ok::<_, Error>(Some(entry))
+        });
+        stream::iter(reads)
+            .buffered(CONCURRENT_READS)
+            .try_filter_map(|entry| async move { Ok(entry) })
+            .try_collect()
+            .await
     }
 
     /// One ledger entry, if there is one.

@@ -7,6 +7,7 @@
 mod cloud_storage;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod counted;
 mod error;
 mod folder;
 mod lock;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 #[cfg(feature = "google")]
 pub use cloud_storage::{CloudStorage, Draft, LocalCopies, LocalCopy};
+pub use counted::{Counted, Operations};
 pub use error::Error;
 pub use folder::Folder;
 pub use lock::{FileLock, LockMode};
@@ -92,6 +94,11 @@ pub trait ObjectStore: Debug + Send + Sync {
 
     /// Where an engine on this machine can read the object as a file, if it can.
     fn local_path(&self, key: &str) -> Option<PathBuf>;
+
+    /// What was asked of this store so far, where that is counted.
+    fn operations(&self) -> Operations {
+        Operations::default()
+    }
 }
 
 /// The largest object that is read whole into memory.

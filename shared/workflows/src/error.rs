@@ -23,20 +23,38 @@ pub enum Error {
     },
 }
 
+/// One thing in a file that would be refused at deployment, or that this interpreter lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Counted from 1.
+    pub line: usize,
+    /// The innermost step in which it stands, if it stands in one.
+    pub step: Option<String>,
+    /// What is wrong there and what to write instead.
+    pub message: String,
+}
+
 /// A fault in the source before it is known which file it came from.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) line: usize,
+    pub(crate) step: Option<String>,
     pub(crate) message: String,
 }
 
 impl Fault {
     pub(crate) fn new(line: usize, message: impl Into<String>) -> Self {
-        Self { line, message: message.into() }
+        Self { line, step: None, message: message.into() }
     }
 
-    pub(crate) fn in_file(self, file: &str) -> Error {
-        Error::Rejected { file: file.to_owned(), line: self.line, message: self.message }
+    /// The same, in `step`, unless a step further in is known.
+    pub(crate) fn in_step(mut self, step: &str) -> Self {
+        self.step.get_or_insert_with(|| step.to_owned());
+        self
+    }
+
+    pub(crate) fn into_problem(self) -> Problem {
+        Problem { line: self.line, step: self.step, message: self.message }
     }
 }
 

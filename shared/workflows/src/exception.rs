@@ -72,6 +72,10 @@ impl Exception {
         Self::tagged(&["ZeroDivisionError", "ArithmeticError"], "division by zero")
     }
 
+    pub(crate) fn system(message: impl fmt::Display) -> Self {
+        Self::tagged(&["SystemError"], message)
+    }
+
     pub(crate) fn recursion(message: impl fmt::Display) -> Self {
         Self::tagged(&["RecursionError"], message)
     }

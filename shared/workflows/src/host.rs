@@ -21,12 +21,20 @@ pub struct Host {
     pub observer: Arc<dyn Observer>,
     /// `sys.now`, `sys.sleep` and the waits between retries.
     pub clock: Arc<dyn Clock>,
+    /// Runs the workflows that a workflow starts.
+    pub executions: Arc<dyn Executions>,
 }
 
 impl Host {
-    /// The system's clock, an empty environment and nobody watching.
+    /// The system's clock, an empty environment, no other workflows and nobody watching.
     pub fn new(http: Arc<dyn Http>) -> Self {
-        Self { http, environment: BTreeMap::new(), observer: Arc::new(Unobserved), clock: Arc::new(SystemClock) }
+        Self {
+            http,
+            environment: BTreeMap::new(),
+            observer: Arc::new(Unobserved),
+            clock: Arc::new(SystemClock),
+            executions: Arc::new(NoExecutions),
+        }
     }
 }
 
@@ -57,6 +65,33 @@ impl Clock for SystemClock {
 
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+}
+
+/// Runs other workflows, for the connector `executions.run`.
+#[async_trait]
+pub trait Executions: Send + Sync {
+    /// Runs a workflow of this name to its end, and returns what it returned. Dropping the future stops waiting for it.
+    async fn run(&self, workflow: &str, argument: Json) -> Result<Json, ExecutionFailure>;
+}
+
+/// Why another workflow returned nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExecutionFailure {
+    /// There is no workflow of this name. Raised as an `HttpError` of code 404.
+    Unknown(String),
+    /// It failed or was cancelled: the execution, as the Executions API shows it. Raised as an `OperationError`.
+    Ended(Json),
+}
+
+/// Knows no other workflows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoExecutions;
+
+#[async_trait]
+impl Executions for NoExecutions {
+    async fn run(&self, workflow: &str, _: Json) -> Result<Json, ExecutionFailure> {
+        Err(ExecutionFailure::Unknown(format!("there is no workflow {workflow}")))
     }
 }
 

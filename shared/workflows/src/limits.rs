@@ -4,6 +4,12 @@
 pub(crate) const SOURCE_BYTES: usize = 128 * 1024;
 /// Of the argument of an execution, as JSON.
 pub(crate) const ARGUMENT_BYTES: usize = 32 * 1024;
+/// Of all variables and arguments of an execution: text and bytes by their length, numbers as 8, the rest as 1.
+pub(crate) const MEMORY_BYTES: usize = 512 * 1024;
+/// Of one string.
+pub(crate) const TEXT_BYTES: usize = 256 * 1024;
+/// Of one sleep: a year.
+pub(crate) const SLEEP_SECONDS: f64 = 31_536_000.0;
 /// In one assign step.
 pub(crate) const ASSIGNMENTS: usize = 50;
 /// In one switch.

@@ -154,8 +154,8 @@ pub(crate) struct Loop {
 #[derive(Debug)]
 pub(crate) enum Items {
     In(Template),
-    /// Both ends included.
-    Range(Template, Template),
+    /// A list of the first and the last, both included.
+    Range(Template),
 }
 
 #[derive(Debug)]

@@ -55,6 +55,15 @@ impl Value {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "an integer beside a double is calculated as a double")]
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Int(int) => Some(*int as f64),
+            Self::Double(double) => Some(*double),
+            _ => None,
+        }
+    }
+
     /// The language's `==`: numbers compare by value whatever their type, other values of different types differ.
     #[expect(
         clippy::cast_precision_loss,
@@ -84,10 +93,10 @@ impl Value {
     /// As JSON.
     ///
     /// # Errors
-    /// `TypeError` for bytes, which JSON cannot hold.
+    /// `ValueError` for bytes, which JSON cannot hold.
     pub(crate) fn to_json(&self) -> Result<Json, Exception> {
         self.convert(&|_| {
-            Err(Exception::type_error("bytes cannot be encoded as JSON; use base64.encode or text.decode first"))
+            Err(Exception::value_error("bytes cannot be encoded as JSON; use base64.encode or text.decode first"))
         })
     }
 

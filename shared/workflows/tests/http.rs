@@ -144,7 +144,7 @@ fn bodies_are_decoded_by_content_type() {
     assert_eq!(answer(typed(200, "text/html", "<p>")).unwrap()["body"], json!("<p>"));
     assert_eq!(answer(typed(204, "application/json", "")).unwrap()["body"], json!(null));
     // Other content is bytes, which a workflow cannot return.
-    assert_eq!(tags(&answer(typed(200, "image/png", "x")).unwrap_err()), ["TypeError"]);
+    assert_eq!(tags(&answer(typed(200, "image/png", "x")).unwrap_err()), ["ValueError"]);
     assert_eq!(tags(&answer(typed(200, "application/json", "{")).unwrap_err()), ["ValueError"]);
 }
 

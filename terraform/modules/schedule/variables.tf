@@ -36,6 +36,11 @@ variable "jobs" {
     condition     = length(var.jobs) <= 3
     error_message = "Three jobs are free; what needs a fourth belongs into a workflow."
   }
+
+  validation {
+    condition     = alltrue([for job in values(var.jobs) : length(split(" ", job.cron)) == 5])
+    error_message = "A schedule has five fields, minute hour day month weekday, such as 30 3 * * *."
+  }
 }
 
 variable "caller" {

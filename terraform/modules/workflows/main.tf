@@ -22,7 +22,7 @@ resource "google_workflows_workflow" "workflow" {
       # A variable that is not there fails the run that reads it.
       condition = length(setsubtract(
         toset(flatten(regexall("sys[.]get_env\\(\"([A-Z]+)_URL\"", each.value))),
-        toset([for name, _ in var.urls : upper(name)])
+        toset([for name in concat(keys(var.urls), tolist(var.optional)) : upper(name)])
       )) == 0
       error_message = "Workflow ${each.key} calls a function that is not deployed."
     }

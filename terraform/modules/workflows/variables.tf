@@ -23,6 +23,12 @@ variable "urls" {
   type        = map(string)
 }
 
+variable "optional" {
+  description = "Functions that workflows ask for whether they are needed before they call them, and that may be missing."
+  type        = set(string)
+  default     = []
+}
+
 variable "account" {
   description = "The account that workflows run as."
   type        = object({ email = string, member = string })

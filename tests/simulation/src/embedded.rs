@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use ::service::config::{OpenLineageConfig, Variables};
 use ::service::{Access, CloudConfig, Config, Parts, Platform, Target};
 use async_trait::async_trait;
 use dbt::{
@@ -189,6 +190,8 @@ impl Home {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             access: Access::Open,
             log_filter: "off".to_owned(),
+            openlineage: OpenLineageConfig::default(),
+            variables: Variables::default(),
         };
         let parts = Parts::open(&config).await.map_err(|problem| problem.detail).unwrap();
         let mut settings = Settings::new(root, "python", root, dbt::Target::Duckdb);

@@ -148,7 +148,7 @@ async fn work(world: Arc<World>, number: u64, fates: Arc<Chance>, mut rng: Rng) 
                     Ok(value) => world.saw(if value["outcome"] == "published" { "run published" } else { "run without a change" }),
                     Err(raised) => {
                         world.saw("run failed");
-                        if raised.value["code"] == "refused" || raised.value["body"]["code"] == "refused_before" {
+                        if raised.value["kind"] == "refused" || raised.value["body"]["code"] == "refused_before" {
                             world.write_source(&key, false);
                         }
                     }

@@ -8,6 +8,7 @@ use duckdb::Connection;
 use extract::Error;
 use jiff::Timestamp;
 use pipeline::Pipeline;
+use service::SourceAccess;
 use state::State;
 use store::Folder;
 use tempfile::TempDir;
@@ -55,7 +56,8 @@ impl Fixture {
     pub(crate) async fn all(&self, partition: &str) -> Result<Vec<Manifest>, Error> {
         let table = self.pipeline.table("t").unwrap();
         let partition = PartitionKey::new(partition).unwrap();
-        extract::extract(&self.pipeline, self.home.path(), &self.state, table, &partition, self.now).await
+        let access = SourceAccess::without_password(self.pipeline.sources[0].clone(), self.home.path());
+        extract::extract(&access, &self.state, table, &partition, self.now).await
     }
 
     /// Extracts a partition of a table that has no late ones.

@@ -35,8 +35,11 @@ pub(super) fn returned(purchase: &Transaction, random: Random) -> Transaction {
         discounts.iter().filter(|discount| discount.line.is_some()).map(|discount| discount.amount).sum()
     };
     let paid = purchase.totals.subtotal - of_lines(&purchase.discounts);
-    back.discounts =
-        purchase.discounts.iter().filter_map(|discount| discount_of_line(purchase, &back, discount)).collect();
+    back.discounts.clear();
+    for discount in &purchase.discounts {
+        let share = discount_of_line(purchase, &back, discount);
+        back.discounts.extend(share);
+    }
     let subtotal: i64 = back.lines().iter().map(super::purchases::Line::total).sum();
     let refunded = -(subtotal - of_lines(&back.discounts));
     let mut left = refunded;
@@ -62,12 +65,16 @@ pub(super) fn returned(purchase: &Transaction, random: Random) -> Transaction {
     back
 }
 
-/// What of a line's discount is lost with the units that go back; nothing when the line stays.
+/// What of a line's discount is lost with the units that go back; nothing when the line stays. Shares that are rounded up, one by
+/// one, could come to more than the units are worth: the last ones are then less.
 fn discount_of_line(purchase: &Transaction, back: &Transaction, discount: &Discount) -> Option<Discount> {
     let line = discount.line? as usize - 1;
-    let (bought, back) = (purchase.lines()[line].quantity, -back.lines().get(line)?.quantity);
-    let units = discount.units.map(|units| -share_up(units, back, bought));
-    Some(Discount { units, amount: -share_up(discount.amount, back, bought), ..*discount })
+    let returned = back.lines().get(line)?;
+    let (bought, units_back) = (purchase.lines()[line].quantity, -returned.quantity);
+    let lost: i64 = back.discounts.iter().filter(|other| other.line == discount.line).map(|other| other.amount).sum();
+    let amount = share_up(discount.amount, units_back, bought).min(lost - returned.total());
+    let units = discount.units.map(|units| -share_up(units, units_back, bought));
+    (amount > 0).then_some(Discount { units, amount: -amount, ..*discount })
 }
 
 /// A part of something in proportion, rounded up.

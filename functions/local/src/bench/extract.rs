@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use duckdb::{AccessMode, Config, Connection};
 use jiff::Timestamp;
 use pipeline::Pipeline;
+use service::SourceAccess;
 use state::State;
 use store::Folder;
 use tokio::runtime::Runtime;
@@ -115,7 +116,8 @@ struct Run {
 async fn extract(pipeline: &Pipeline, home: &Path, lake: &Path) -> Result<Manifest, Failure> {
     let state = State::new(Arc::new(Folder::open(lake)?), Duration::from_mins(1));
     let (table, partition) = (pipeline.table("lines")?, PartitionKey::new("2025-08")?);
-    let manifests = ::extract::extract(pipeline, home, &state, table, &partition, Timestamp::now()).await?;
+    let access = SourceAccess::without_password(pipeline.sources[0].clone(), home);
+    let manifests = ::extract::extract(&access, &state, table, &partition, Timestamp::now()).await?;
     manifests.into_iter().next().ok_or_else(|| "nothing was extracted".into())
 }
 

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use jiff::Timestamp;
 use service::{Access, Config, Platform, Server};
 use state::State;
+use utoipa_axum::router::OpenApiRouter;
 use wap::{
     ATTEMPT_VERSION, Attempt, AttemptId, Building, Digest, INPUTS_VERSION, Identifier, Inputs, RunId, Verdict, WorkSet,
 };
@@ -26,7 +27,11 @@ impl Fixture {
         let folder = tempfile::tempdir()?;
         let config = Config { home: folder.path().join("home"), access: Access::Open, ..config.clone() };
         let platform = Platform::open(&config).await?;
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router(&platform, &config)?).await?;
+        let server = Server::start(
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            router(&platform, &config, OpenApiRouter::new())?,
+        )
+        .await?;
         Ok(Self { platform, server, _folder: folder })
     }
 

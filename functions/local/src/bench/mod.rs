@@ -4,6 +4,7 @@
 mod chain;
 mod extract;
 mod fixture;
+mod history;
 mod publish;
 
 use serde::Serialize;
@@ -41,6 +42,10 @@ pub(crate) async fn bench(config: &Config, options: &BenchOptions) -> Result<(),
     }
     if wanted("publish") {
         measurements.extend(publish::run(&fixture::Fixture::new(config).await?).await?);
+    }
+    // It takes minutes, so it is run only when it is asked for.
+    if options.only.as_ref().is_some_and(|only| "history".contains(only.as_str())) {
+        measurements.extend(history::run(config, options.days).await?);
     }
     if options.json {
         return output::json(&measurements);

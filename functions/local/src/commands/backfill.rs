@@ -73,7 +73,7 @@ async fn gaps(engine: &Engine, all: Vec<PartitionKey>) -> Result<Vec<PartitionKe
     for run in all {
         let plan = engine.post("/plan", &json!({"partition": run})).await?;
         let mut is_gap = false;
-        for item in plan["items"].as_array().into_iter().flatten() {
+        for item in plan["batches"].as_array().into_iter().flatten().filter_map(Value::as_array).flatten() {
             let table = Identifier::new(cell(&item["table"]))?;
             let partition = PartitionKey::new(cell(&item["partition"]))?;
             if record.held.contains_key(&partition) {

@@ -1,5 +1,6 @@
 //! `bgp receipt`: what was published in a cycle.
 
+use lineage::openlineage::End;
 use service::{Config, Platform};
 use wap::{PartitionKey, Receipt, RuleStatus, Statistics, list_partitions};
 
@@ -23,6 +24,10 @@ pub(crate) async fn receipt(config: &Config, options: &ReceiptOptions) -> Result
     let Some(receipt) = platform.state.receipt(cycle).await? else {
         return Err(Failure::new(format!("there is no receipt of cycle {cycle}; `bgp status` shows the live cycle")));
     };
+    if options.openlineage {
+        let attempt = platform.state.attempt(&receipt.slot.attempt).await?;
+        return output::json(&platform.run_events(&receipt.run, Some(&attempt), End::Published(&receipt)).await?);
+    }
     if options.json {
         return output::json(&receipt);
     }

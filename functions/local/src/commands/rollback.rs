@@ -23,8 +23,10 @@ pub(crate) async fn rollback(config: &Config, options: &RollbackOptions) -> Resu
     let engine = Engine::start(config).await?;
     let execution = engine.rollback(argument.into()).await;
     engine.stop().await;
+    let execution = execution?;
     let mut result = execution.outcome.map_err(|raised| explain(&raised, "rollback"))?;
     result["run"] = execution.run.into();
+    result["steps"] = execution.steps.into();
     if options.json { output::json(&result) } else { output::print(&sentence(&result)) }
 }
 

@@ -32,11 +32,12 @@ pub(crate) async fn run(config: &Config, options: &RunOptions) -> Result<(), Fai
 /// Runs the daily workflow for one partition with progress, and returns its result with the run's id.
 pub(crate) async fn daily(engine: &Engine, argument: Value, label: &str) -> Result<Value, Failure> {
     let progress = Arc::new(Progress::new(label));
-    let execution = engine.daily(argument, progress.clone()).await;
+    let execution = engine.daily(argument, progress.clone()).await?;
     match execution.outcome {
         Ok(mut result) => {
             progress.finish(result["outcome"].as_str().unwrap_or_default());
             result["run"] = execution.run.into();
+            result["steps"] = execution.steps.into();
             for step in ["generate", "extract", "transform", "audit", "publish"] {
                 if let Some(seconds) = progress.seconds(step) {
                     result["seconds"][step] = seconds.into();

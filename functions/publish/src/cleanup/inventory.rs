@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use pipeline::Pipeline;
 use service::{Platform, Problem};
+use state::CONCURRENT_READS;
 use store::{ObjectMeta, ObjectStoreExt};
 use wap::{AttemptId, Deployment, Digest, Identifier, InputMap, LedgerEntry, Manifest, PartitionKey};
 
 use super::leftovers::{Leftover, leftovers};
-
-/// How many documents are read at once.
-const CONCURRENT_READS: usize = 32;
 
 /// One content of one partition of one table.
 pub(crate) type Version = (Identifier, PartitionKey, Digest);

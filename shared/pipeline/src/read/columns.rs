@@ -99,17 +99,19 @@ fn column(mut fields: Fields<'_>, depth: usize, columns: &mut Columns) -> Option
     Some(())
 }
 
-/// Notes a name that the lake or BigQuery has another use for.
-fn refuse_reserved(place: &Place<'_>, name: &Identifier) {
+/// Why the lake or BigQuery has another use for a name.
+pub(crate) fn reserved(name: &Identifier) -> Option<String> {
     let begins =
         |prefix: &&str| name.as_str().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    let reason = if begins(&OWN_PREFIX) {
-        format!("{OWN_PREFIX} begins the names of columns that extract adds")
-    } else if let Some(prefix) = RESERVED_PREFIXES.iter().find(|prefix| begins(prefix)) {
-        format!("BigQuery reserves names that begin with {prefix}")
-    } else {
-        return;
-    };
+    if begins(&OWN_PREFIX) {
+        return Some(format!("{OWN_PREFIX} begins the names of columns that extract adds"));
+    }
+    let prefix = RESERVED_PREFIXES.iter().find(|prefix| begins(prefix))?;
+    Some(format!("BigQuery reserves names that begin with {prefix}"))
+}
+
+fn refuse_reserved(place: &Place<'_>, name: &Identifier) {
+    let Some(reason) = reserved(name) else { return };
     place.refuse(format!("{} can't be the name of a column: {reason}; give it another name", quoted(name.as_str())));
 }
 

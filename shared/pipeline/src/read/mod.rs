@@ -2,6 +2,7 @@
 
 mod columns;
 mod sections;
+mod sources;
 mod tables;
 
 use indexmap::IndexMap;
@@ -12,28 +13,40 @@ use crate::error::{Error, Problem};
 use crate::names::{nearest, quoted};
 use crate::pipeline::Pipeline;
 use crate::place::{Fields, Place, Problems};
+use crate::source::Source;
 use crate::yaml::{self, Value};
+
+pub(crate) use columns::reserved;
 
 /// The format of pipeline.yaml that this program reads.
 const VERSION: u32 = 1;
 
 /// Reads the text of a pipeline file.
 pub(crate) fn pipeline(file_name: &str, source: &str) -> Result<Pipeline, Error> {
+    read(file_name, source, read_pipeline)
+}
+
+/// Reads the sources of a pipeline file that may have no tables yet, and looks at nothing else.
+pub(crate) fn sources(file_name: &str, source: &str) -> Result<IndexMap<Identifier, Source>, Error> {
+    read(file_name, source, |mut fields| fields.required("sources", sources::sources))
+}
+
+fn read<T>(file_name: &str, source: &str, read: impl FnOnce(Fields<'_>) -> Option<T>) -> Result<T, Error> {
     let node = yaml::load(source).map_err(|error| {
         let (line, message) = (error.line, format!("this is not YAML that can be read: {}", error.message));
         Error::InvalidFile(vec![Problem { file: file_name.to_owned(), line, key: String::new(), message }])
     })?;
     let problems = Problems::new(file_name);
-    let pipeline = match node.value {
+    let value = match node.value {
         Value::Null => {
             problems.add(0, "", "the file is empty".to_owned());
             None
         }
-        _ => Place::root(&node, &problems).fields().and_then(read_pipeline),
+        _ => Place::root(&node, &problems).fields().and_then(read),
     };
     let found = problems.into_sorted();
-    match pipeline {
-        Some(pipeline) if found.is_empty() => Ok(pipeline),
+    match value {
+        Some(value) if found.is_empty() => Ok(value),
         _ => Err(Error::InvalidFile(found)),
     }
 }
@@ -43,7 +56,7 @@ fn read_pipeline(mut fields: Fields<'_>) -> Option<Pipeline> {
     let name = fields.required("name", Place::identifier);
     let time_zone = fields.required("time_zone", time_zone);
     let start = fields.required("start", Place::date);
-    let sources = fields.required("sources", sections::sources).unwrap_or_default();
+    let sources = fields.required("sources", sources::sources).unwrap_or_default();
     let source_names: Vec<Identifier> = sources.keys().cloned().collect();
     let sandbox = fields.optional("sandbox", |place| sections::sandbox(place.fields()?, &sources, &source_names));
     let lake = sections::lake(fields.section("lake"));
@@ -55,6 +68,7 @@ fn read_pipeline(mut fields: Fields<'_>) -> Option<Pipeline> {
     let lease_seconds = sections::lease(fields.section("lease"));
     let approval = fields.optional("approval", Place::boolean).unwrap_or(false);
     let limits = sections::limits(fields.section("limits"));
+    let schedule = sections::schedule(fields.section("schedule"));
     let defaults = tables::Defaults {
         sources: &source_names,
         // What stands in for a value that was refused only has to let reading go on.
@@ -81,6 +95,7 @@ fn read_pipeline(mut fields: Fields<'_>) -> Option<Pipeline> {
         lease_seconds,
         approval,
         limits,
+        schedule: schedule?,
     })
 }
 

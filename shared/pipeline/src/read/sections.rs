@@ -3,29 +3,18 @@
 use indexmap::IndexMap;
 use wap::Identifier;
 
-use super::{named, names, refuse_repeated};
+use super::{names, refuse_repeated};
 use crate::names::{Word, quoted};
 use crate::pipeline::{
-    Audit, Dbt, Limits, Live, RawDataset, Retention, Rule, RuleCheck, Sandbox, Severity, Source, SourceKind,
+    Audit, Dbt, DbtGit, Limits, Live, RawDataset, Retention, Rule, RuleCheck, Sandbox, Schedule, Severity,
 };
 use crate::place::{Fields, Place};
+use crate::source::{Source, SourceKind};
 use crate::table::{Compression, LakeLayout};
 
 /// Ten years; a longer time is a slip of the keyboard.
 pub(super) const MOST_DAYS: u32 = 3660;
 const MOST_HOURS: u32 = MOST_DAYS * 24;
-
-/// The words for kinds of sources.
-#[derive(Clone, Copy, PartialEq)]
-enum SourceWord {
-    Duckdb,
-    Sql,
-}
-
-impl Word for SourceWord {
-    const KIND: &'static str = "kind of source";
-    const ALL: &'static [(&'static str, Self)] = &[("duckdb", Self::Duckdb), ("sql", Self::Sql)];
-}
 
 /// The words for kinds of audit rules.
 #[derive(Clone, Copy, PartialEq)]
@@ -46,29 +35,6 @@ impl Word for RuleWord {
         ("drift", Self::Drift),
         ("balance", Self::Balance),
     ];
-}
-
-pub(super) fn sources(place: &Place<'_>) -> Option<IndexMap<Identifier, Source>> {
-    named(place, "source", |name, mut fields| {
-        let description = fields.optional("description", Place::owned_text);
-        // A source that was refused stays known by its name, so that the tables that name it are not refused as well.
-        let mut kind = SourceKind::Duckdb { path: String::new() };
-        match fields.required("kind", Place::word) {
-            Some(SourceWord::Duckdb) => {
-                if let Some(path) = fields.required("path", Place::path) {
-                    kind = SourceKind::Duckdb { path };
-                }
-                fields.finish();
-            }
-            Some(SourceWord::Sql) => {
-                let setup = fields.optional("setup", |place| place.list(|item| item.owned_text()));
-                kind = SourceKind::Sql { setup: setup.unwrap_or_default() };
-                fields.finish();
-            }
-            None => {}
-        }
-        Some(Source { name: name.clone(), description, kind })
-    })
 }
 
 pub(super) fn sandbox(
@@ -147,6 +113,22 @@ pub(super) fn raw(mut fields: Fields<'_>) -> Option<RawDataset> {
     Some(RawDataset { dataset: dataset?, description, labels, expiration_days, time_travel_hours })
 }
 
+pub(super) fn schedule(mut fields: Fields<'_>) -> Option<Schedule> {
+    let cron = |fields: &mut Fields<'_>, key: &'static str, standard: &str| match fields.get(key) {
+        None => standard.parse().ok(),
+        Some(place) => {
+            let text = place.text()?;
+            text.parse()
+                .map_err(|error: String| place.refuse(format!("{} is not a schedule: {error}", quoted(text))))
+                .ok()
+        }
+    };
+    let daily = cron(&mut fields, "daily", "30 3 * * *");
+    let cleanup = cron(&mut fields, "cleanup", "0 5 * * 0");
+    fields.finish();
+    Some(Schedule { daily: daily?, cleanup: cleanup? })
+}
+
 /// Labels by the rules of BigQuery.
 fn labels(place: &Place<'_>) -> Option<IndexMap<String, String>> {
     let fits = |text: &str| {
@@ -170,10 +152,16 @@ fn labels(place: &Place<'_>) -> Option<IndexMap<String, String>> {
 }
 
 pub(super) fn dbt(mut fields: Fields<'_>) -> Option<Dbt> {
+    let git = fields.get("git");
     let project = match fields.get("project") {
+        Some(place) if git.is_some() => {
+            place.refuse("a project is either a folder or in git; with `git` its folder there is `subdirectory`");
+            None
+        }
         Some(place) => place.path(),
         None => Some("dbt".to_owned()),
     };
+    let git = git_source(&mut fields, git);
     let layers = fields.optional("layers", |place| Some(names(place, "layer", Place::identifier)));
     let publish = fields.required("publish", |place| {
         let publish = place.list(|item| item.path())?;
@@ -189,11 +177,74 @@ pub(super) fn dbt(mut fields: Fields<'_>) -> Option<Dbt> {
     fields.finish();
     Some(Dbt {
         project: project?,
+        git: git?,
         layers: layers.unwrap_or_default(),
         publish: publish?,
         vars: vars.unwrap_or_default(),
         per_run_vars: per_run_vars.unwrap_or_default(),
     })
+}
+
+/// `None` if something was refused.
+#[expect(clippy::option_option, reason = "a key that may be absent, and may be refused")]
+fn git_source(fields: &mut Fields<'_>, url: Option<Place<'_>>) -> Option<Option<DbtGit>> {
+    let Some(place) = url else {
+        for key in ["revision", "subdirectory"] {
+            if let Some(place) = fields.get(key) {
+                place.refuse("only a project in git has it; the key `git` is missing");
+                return None;
+            }
+        }
+        return Some(None);
+    };
+    let url = git_url(&place);
+    let revision = fields.required("revision", |place| {
+        let text = place.text()?;
+        let is_whole = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_whole {
+            place.refuse(format!(
+                "{} is not a commit; accepted: its name of 40 or 64 hexadecimal digits, as `git rev-parse` prints it. A branch or \
+                 tag may name another commit tomorrow",
+                quoted(text)
+            ));
+        }
+        is_whole.then(|| text.to_ascii_lowercase())
+    });
+    let subdirectory = match fields.get("subdirectory") {
+        Some(place) => place.path().filter(|path| {
+            let is_inside = !path.starts_with('/');
+            if !is_inside {
+                place.refuse("the folder is one of the repository; leave out the slash that it begins with");
+            }
+            is_inside
+        }),
+        None => Some(String::new()),
+    };
+    Some(Some(DbtGit { url: url?, revision: revision?, subdirectory: subdirectory? }))
+}
+
+/// Where a repository is. What git would take for an option or a program is refused, and so are credentials.
+fn git_url(place: &Place<'_>) -> Option<String> {
+    let text = place.path()?;
+    let rest = ["https://", "ssh://", "file://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let is_short = |text: &str| text.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'));
+    let is_known = rest.is_some() || text.starts_with('/') || (is_short(&text) && !text.contains("::"));
+    if !is_known || text.starts_with('-') || text.contains(char::is_whitespace) {
+        place.refuse(format!(
+            "{} is not a repository; accepted: https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, or the path of one on this \
+             machine",
+            quoted(&text)
+        ));
+        return None;
+    }
+    let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':') || text.starts_with("https://")) {
+        place.refuse(
+            "the URL has credentials in it; leave them out, and give them to git by a credential helper or an SSH key",
+        );
+        return None;
+    }
+    Some(text)
 }
 
 /// Schemas that an attempt has beside those of its layers; `main` is for models in no layer.
@@ -333,9 +384,14 @@ pub(super) fn lease(mut fields: Fields<'_>) -> u32 {
 
 pub(super) fn limits(mut fields: Fields<'_>) -> Limits {
     let attempts_per_run = fields.optional("attempts_per_run", |place| place.integer(1..=10));
+    let tables_per_call = fields.optional("tables_per_call", |place| place.integer(1..=100));
     // BigQuery bills at least 10 MiB a table that a query reads.
     let max_bytes_billed_per_step =
         fields.optional("max_bytes_billed_per_step", |place| place.bytes(10 * 1024 * 1024..=1 << 50));
     fields.finish();
-    Limits { attempts_per_run: attempts_per_run.unwrap_or(3), max_bytes_billed_per_step }
+    Limits {
+        attempts_per_run: attempts_per_run.unwrap_or(3),
+        tables_per_call: tables_per_call.unwrap_or(1),
+        max_bytes_billed_per_step,
+    }
 }

@@ -10,7 +10,6 @@ use super::sections::{MOST_DAYS, object_layout, object_prefix, query};
 use super::{named, names};
 use crate::calendar::{Calendar, Granularity};
 use crate::column::{Column, ColumnType, Mode};
-use crate::names::quoted;
 use crate::pipeline::RawDataset;
 use crate::place::{Fields, Place};
 use crate::table::{
@@ -87,19 +86,7 @@ fn rows(name: &Identifier, fields: &mut Fields<'_>) -> Option<Rows> {
 }
 
 fn relation(place: &Place<'_>) -> Option<RelationName> {
-    let text = place.text()?;
-    let parts: Result<Vec<Identifier>, _> = text.split('.').map(Identifier::new).collect();
-    match parts {
-        Ok(parts) if parts.len() <= 3 => Some(RelationName(parts)),
-        _ => {
-            place.refuse(format!(
-                "{} is not a table or view; accepted: one to three identifiers with dots between them, such as \
-                 sales.orders",
-                quoted(text)
-            ));
-            None
-        }
-    }
+    place.text()?.parse().map_err(|refusal: String| place.refuse(refusal)).ok()
 }
 
 fn key(place: &Place<'_>, columns: &Columns) -> Vec<Identifier> {

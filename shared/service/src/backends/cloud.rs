@@ -10,7 +10,7 @@ use events::{EventSink, PubSubSink, StoreSink};
 use google::{Api, Budget, Connection, Credentials, Endpoints};
 use pipeline::Pipeline;
 use state::Holder;
-use store::{CloudStorage, LocalCopies, ObjectStore};
+use store::{CloudStorage, Counted, LocalCopies, ObjectStore};
 use wap::{Identifier, Slot};
 use warehouse::{BigQuery, Members, Settings};
 
@@ -40,7 +40,7 @@ pub(crate) async fn open(config: &Config, home: &Path, pipeline: &Pipeline) -> R
     let [project, location, bucket] = named(cloud, is_emulated)?;
     let connection = connection(cloud, is_emulated)?;
     let storage = CloudStorage::open(connection.clone(), &bucket).await?;
-    let store: Arc<dyn ObjectStore> = Arc::new(storage.clone());
+    let store: Arc<dyn ObjectStore> = Arc::new(Counted::new(Arc::new(storage.clone())));
     let reader = match &cloud.live_reader {
         Some(account) if !is_emulated => Some(
             Credentials::application_default(Some(account)).map_err(|error| credentials(BGP_LIVE_READER, &error))?,
@@ -52,7 +52,7 @@ pub(crate) async fn open(config: &Config, home: &Path, pipeline: &Pipeline) -> R
             let topic = if topic.contains('/') { topic.clone() } else { format!("projects/{project}/topics/{topic}") };
             Arc::new(PubSubSink::open(&connection, &topic).await?)
         }
-        None => Arc::new(StoreSink::new(store.clone())),
+        None => Arc::new(StoreSink::new(Arc::new(storage.clone()))),
     };
     let warehouse = BigQuery::open(Settings {
         connection,

@@ -9,7 +9,7 @@ use dbt::Place;
 use events::StoreSink;
 use pipeline::Pipeline;
 use state::Holder;
-use store::{Folder, ObjectStore};
+use store::{Counted, Folder, ObjectStore};
 use wap::{Identifier, Slot};
 use warehouse::DuckDb;
 
@@ -17,11 +17,12 @@ use super::{Backends, Draft, Local};
 use crate::Problem;
 
 pub(crate) fn open(home: &Path, pipeline: &Pipeline) -> Result<Backends, Problem> {
-    let store: Arc<dyn ObjectStore> = Arc::new(Folder::open(home.join("bucket"))?);
+    let folder = Arc::new(Folder::open(home.join("bucket"))?);
+    let store: Arc<dyn ObjectStore> = Arc::new(Counted::new(folder.clone()));
     let live = pipeline.live.dataset.as_str();
     let warehouse = DuckDb::open(&home.join("warehouse"), store.clone(), live)?;
     Ok(Backends {
-        events: Arc::new(StoreSink::new(store.clone())),
+        events: Arc::new(StoreSink::new(folder)),
         store,
         warehouse: Arc::new(warehouse.clone()),
         holder: Holder::this_process(),

@@ -11,7 +11,7 @@ use wap::{Manifest, ManifestColumn};
 
 use super::connection::{identifier, literal, open_writable, sql_error};
 use crate::lake::stored_columns;
-use crate::{Error, Pin};
+use crate::{Error, Pin, PinnedPartition};
 
 /// Writes the schemas `raw` and `changes` of a slot in one transaction.
 pub(super) fn pin(file: &Path, store: &Arc<dyn ObjectStore>, pins: &[Pin]) -> Result<(), Error> {
@@ -20,6 +20,7 @@ pub(super) fn pin(file: &Path, store: &Arc<dyn ObjectStore>, pins: &[Pin]) -> Re
                    CREATE TABLE raw.bgp_partitions (table_name VARCHAR, \"partition\" VARCHAR, starts_at TIMESTAMP, \
                    ends_at TIMESTAMP, row_count BIGINT, is_contiguous BOOLEAN);\n"
         .to_owned();
+    let mut partitions = Vec::new();
     for pin in pins {
         let name = pin.table.name.as_str();
         let admitted: Vec<&Manifest> = pin.partitions.iter().map(|partition| &partition.manifest).collect();
@@ -28,21 +29,11 @@ pub(super) fn pin(file: &Path, store: &Arc<dyn ObjectStore>, pins: &[Pin]) -> Re
         let changes = select(store, &pin.table, &changed)?;
         let _ = writeln!(sql, "CREATE VIEW raw.{} AS {rows};", identifier(name));
         let _ = writeln!(sql, "CREATE VIEW changes.{} AS {changes};", identifier(&format!("raw__{name}")));
-        for partition in &pin.partitions {
-            let manifest = &partition.manifest;
-            let (start, end) = manifest.window.map_or_else(
-                || ("NULL".to_owned(), "NULL".to_owned()),
-                |(start, end)| (timestamp(start), timestamp(end)),
-            );
-            let _ = writeln!(
-                sql,
-                "INSERT INTO raw.bgp_partitions VALUES ({}, {}, {start}, {end}, {}, {});",
-                literal(name),
-                literal(manifest.partition.as_str()),
-                manifest.rows,
-                partition.is_contiguous,
-            );
-        }
+        partitions.extend(pin.partitions.iter().map(|partition| row_of(name, partition)));
+    }
+    // One statement: years have many partitions.
+    if !partitions.is_empty() {
+        let _ = writeln!(sql, "INSERT INTO raw.bgp_partitions VALUES {};", partitions.join(", "));
     }
     sql.push_str("COMMIT;");
     let connection = open_writable(file)?;
@@ -76,6 +67,21 @@ pub(super) fn drop_relations(file: &Path, relations: &[String]) -> Result<(), Er
             .map_err(sql_error(format!("dropping {relation}")))?;
     }
     connection.close().map_err(|(_, source)| sql_error("closing the slot")(source))
+}
+
+/// A row of `bgp_partitions`.
+fn row_of(table: &str, partition: &PinnedPartition) -> String {
+    let manifest = &partition.manifest;
+    let (start, end) = manifest
+        .window
+        .map_or_else(|| ("NULL".to_owned(), "NULL".to_owned()), |(start, end)| (timestamp(start), timestamp(end)));
+    format!(
+        "({}, {}, {start}, {end}, {}, {})",
+        literal(table),
+        literal(manifest.partition.as_str()),
+        manifest.rows,
+        partition.is_contiguous,
+    )
 }
 
 fn timestamp(instant: jiff::Timestamp) -> String {

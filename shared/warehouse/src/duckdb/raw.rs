@@ -17,10 +17,14 @@ use super::connection::{identifier, open_writable, sql_error};
 use super::{files, pin};
 use crate::{Error, Loaded, lake};
 
+/// The file of views, and the one that becomes it.
+const VIEWS: &str = "loaded.duckdb";
+const NEXT_VIEWS: &str = "loaded.next.duckdb";
+
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
-/// Replaces one partition. The projection `raw/TABLE/PARTITION.json` is renamed into place first; the views are made
-/// from all projections of all tables afterwards, so a crash between the two is mended by the next load of any table.
+/// Replaces one partition. The projection `raw/TABLE/PARTITION.json` is renamed into place first; the table's view is made
+/// from it afterwards. A crash between the two leaves a mark, by which the next load of any table makes all views anew.
 pub(super) fn load(
     folder: &Path,
     store: &Arc<dyn ObjectStore>,
@@ -33,17 +37,24 @@ pub(super) fn load(
     let tables = folder.join("raw");
     let projection = tables.join(table.name.as_str());
     fs::create_dir_all(&projection).map_err(Error::io("making the folder of raw"))?;
-    write_json(&projection.join("table.json"), &select_of(store, table, &projection, manifest)?)?;
+    let query = select_of(store, table, &projection, manifest)?;
+    let mark = folder.join(".raw.unfinished");
+    let is_finished = !mark.exists();
+    File::create(&mark).map_err(Error::io("marking a load"))?;
+    write_json(&projection.join("table.json"), &query)?;
     let content = serde_json::to_vec(manifest)
         .map_err(|source| Error::Internal { what: "writing a manifest".to_owned(), source: Some(Box::new(source)) })?;
     write(&projection.join(format!("{}.json", manifest.partition)), &content)?;
-    rebuild(folder, &tables)
+    if !is_finished || !replace_view(folder, table.name.as_str(), &query)? {
+        rebuild(folder, &tables)?;
+    }
+    fs::remove_file(&mark).map_err(Error::io("marking a load as finished"))
 }
 
 /// What readers of raw find: nothing without the file of views, and nothing of a table that has no view in it.
 pub(super) fn loaded(folder: &Path, table: &str) -> Result<Vec<Loaded>, Error> {
     let projection = folder.join("raw").join(table);
-    if !folder.join("loaded.duckdb").exists() || !projection.join("table.json").exists() {
+    if !folder.join(VIEWS).exists() || !projection.join("table.json").exists() {
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
@@ -100,7 +111,25 @@ fn select_of(
     pin::select(store, table, &fits)
 }
 
-/// Builds `loaded.duckdb` beside and renames it into place: readers that have the old one open keep it.
+/// Replaces one table's view in a copy of `loaded.duckdb`, so that a load costs what it loads, and not what all tables hold. Says
+/// whether there was a file to copy: a file that is gone or damaged is made anew.
+fn replace_view(folder: &Path, table: &str, query: &str) -> Result<bool, Error> {
+    let views = folder.join(VIEWS);
+    let next = folder.join(NEXT_VIEWS);
+    files::remove(&next)?;
+    if fs::copy(&views, &next).is_err() {
+        return Ok(false);
+    }
+    let Ok(connection) = open_writable(&next) else { return Ok(false) };
+    let view = format!("CREATE SCHEMA IF NOT EXISTS raw; CREATE OR REPLACE VIEW raw.{} AS {query}", identifier(table));
+    if connection.execute_batch(&view).is_err() {
+        return Ok(false);
+    }
+    put_in_place(connection, &next, &views)?;
+    Ok(true)
+}
+
+/// Builds the views of all tables.
 fn rebuild(folder: &Path, tables: &Path) -> Result<(), Error> {
     let mut sql = "CREATE SCHEMA raw;\n".to_owned();
     for entry in fs::read_dir(tables).map_err(Error::io("listing raw"))? {
@@ -112,12 +141,17 @@ fn rebuild(folder: &Path, tables: &Path) -> Result<(), Error> {
             let _ = writeln!(sql, "CREATE VIEW raw.{name} AS {query};");
         }
     }
-    let next = folder.join("loaded.next.duckdb");
+    let next = folder.join(NEXT_VIEWS);
     files::remove(&next)?;
     let connection = open_writable(&next)?;
     connection.execute_batch(&sql).map_err(sql_error("making the views of raw"))?;
+    put_in_place(connection, &next, &folder.join(VIEWS))
+}
+
+/// Readers that have the old file open keep it.
+fn put_in_place(connection: Connection, next: &Path, views: &Path) -> Result<(), Error> {
     connection.close().map_err(|(_, source)| sql_error("closing raw")(source))?;
-    fs::rename(&next, folder.join("loaded.duckdb")).map_err(Error::io("replacing raw"))
+    fs::rename(next, views).map_err(Error::io("replacing raw"))
 }
 
 /// Reads every object once and compares it with what the manifest says: a truncated, swapped or damaged object is

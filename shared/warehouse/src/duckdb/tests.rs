@@ -126,3 +126,37 @@ async fn objects_without_a_column_of_their_manifest_keep_nobody_else_out() {
     let sound = embedded.extract(&table, &partition(2), &[(2, "b".to_owned())]).await;
     embedded.warehouse.load(&table, &sound).await.unwrap();
 }
+
+#[tokio::test]
+async fn views_of_raw_that_a_crash_left_behind_or_damaged_are_made_anew_by_a_load_of_any_table() {
+    let embedded = fresh();
+    let views = embedded.warehouse.folder.join("loaded.duckdb");
+    let (first, mut second) = (table(""), table(""));
+    second.name = wap::Identifier::new("others").unwrap();
+    for (table, day) in [(&first, 1), (&second, 1)] {
+        let manifest = embedded.extract(table, &partition(day), &[(1, "a".to_owned())]).await;
+        embedded.warehouse.load(table, &manifest).await.unwrap();
+    }
+    let before = fs::read(&views).unwrap();
+    let count = |table: &str| -> i64 {
+        let connection = Connection::open(&views).unwrap();
+        connection.query_row(&format!("SELECT count(*) FROM raw.{table}"), [], |row| row.get(0)).unwrap()
+    };
+    let breakages: [fn(&Path, &[u8]); 3] = [
+        // It died when the partition was replaced and the view was not.
+        |views, before| {
+            fs::write(views, before).unwrap();
+            fs::write(views.with_file_name(".raw.unfinished"), "").unwrap();
+        },
+        |views, _| fs::write(views, "not a database").unwrap(),
+        |views, _| fs::remove_file(views).unwrap(),
+    ];
+    for (day, breakage) in (2..).zip(breakages) {
+        let manifest = embedded.extract(&first, &partition(day), &[(1, "a".to_owned())]).await;
+        embedded.warehouse.load(&first, &manifest).await.unwrap();
+        breakage(&views, &before);
+        let manifest = embedded.extract(&second, &partition(day), &[(1, "b".to_owned())]).await;
+        embedded.warehouse.load(&second, &manifest).await.unwrap();
+        assert_eq!((count("things"), count("others")), (i64::from(day), i64::from(day)));
+    }
+}

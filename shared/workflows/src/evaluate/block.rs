@@ -68,8 +68,8 @@ impl<'a> Execution<'a> {
             }
             Action::Call(call) => self.run_call(call, step, frame).await.map(|()| Flow::On),
             Action::Switch(cases) => self.run_switch(cases, step, frame).await,
-            Action::Return(value) => Ok(Flow::Return(value.evaluate(&frame.scope, self.host)?)),
-            Action::Raise(value) => Err(match value.evaluate(&frame.scope, self.host)? {
+            Action::Return(value) => Ok(Flow::Return(value.evaluate(&self.view(frame))?)),
+            Action::Raise(value) => Err(match value.evaluate(&self.view(frame))? {
                 value @ (Value::Text(_) | Value::Map(_)) => Exception::new(value),
                 other => Exception::type_error(format!("raise takes a string or a map, not {}", other.kind())),
             }),
@@ -81,13 +81,11 @@ impl<'a> Execution<'a> {
     }
 
     fn assign(&self, assignment: &Assignment, frame: &mut Frame<'a>) -> Result<(), Exception> {
-        let value = assignment.value.evaluate(&frame.scope, self.host)?;
+        let value = assignment.value.evaluate(&self.view(frame))?;
         if assignment.path.is_empty() {
-            frame.scope.set(&assignment.variable, value);
-            return Ok(());
+            return frame.scope.set(&assignment.variable, value);
         }
-        let keys =
-            assignment.path.iter().map(|key| key.evaluate(&frame.scope, self.host)).collect::<Result<Vec<_>, _>>()?;
+        let keys = assignment.path.iter().map(|key| key.evaluate(&self.view(frame))).collect::<Result<Vec<_>, _>>()?;
         frame.scope.update(&assignment.variable, |variable| {
             *place(variable, &keys)? = value;
             Ok(())
@@ -96,7 +94,7 @@ impl<'a> Execution<'a> {
 
     async fn run_switch(&self, cases: &[Case], step: &Step, frame: &mut Frame<'a>) -> Result<Flow, Exception> {
         for case in cases {
-            if case.condition.truth(&frame.scope, self.host)? {
+            if case.condition.truth(&self.view(frame))? {
                 let flow = self.run_inner(&case.action, step, frame).await?;
                 return Ok(if matches!(flow, Flow::On) { follow(case.next) } else { flow });
             }
@@ -120,7 +118,7 @@ impl<'a> Execution<'a> {
         frame: &mut Frame<'a>,
     ) -> Result<Flow, Exception> {
         for (index, value) in items.enumerate() {
-            bind(repeat, index, value, frame);
+            bind(repeat, index, value, frame)?;
             match self.run_block(&repeat.body, frame).await? {
                 Flow::On | Flow::Continue => {}
                 Flow::Break => break,
@@ -133,18 +131,14 @@ impl<'a> Execution<'a> {
     /// What a loop goes over, evaluated once.
     pub(super) fn items(&self, repeat: &Loop, frame: &Frame<'a>) -> Result<ItemIterator, Exception> {
         match &repeat.items {
-            Items::In(template) => match template.evaluate(&frame.scope, self.host)? {
+            Items::In(template) => match template.evaluate(&self.view(frame))? {
                 Value::List(items) => Ok(Box::new((0..items.len()).map(move |index| items[index].clone()))),
                 other => Err(Exception::type_error(format!(
                     "in must be a list, not {}; for a map use keys(map)",
                     other.kind()
                 ))),
             },
-            Items::Range(first, last) => {
-                let first = first.int("range", &frame.scope, self.host)?;
-                let last = last.int("range", &frame.scope, self.host)?;
-                Ok(Box::new((first..=last).map(Value::Int)))
-            }
+            Items::Range(ends) => range(&ends.evaluate(&self.view(frame))?),
         }
     }
 }
@@ -152,10 +146,26 @@ impl<'a> Execution<'a> {
 pub(super) type ItemIterator = Box<dyn Iterator<Item = Value> + Send>;
 
 /// Sets the variables of one iteration.
-pub(super) fn bind(repeat: &Loop, index: usize, value: Value, frame: &mut Frame<'_>) {
-    frame.scope.declare(&repeat.value, value);
-    if let Some(name) = &repeat.index {
-        frame.scope.declare(name, Value::Int(i64::try_from(index).unwrap_or(i64::MAX)));
+pub(super) fn bind(repeat: &Loop, index: usize, value: Value, frame: &mut Frame<'_>) -> Result<(), Exception> {
+    frame.scope.declare(&repeat.value, value)?;
+    match &repeat.index {
+        Some(name) => frame.scope.declare(name, Value::Int(i64::try_from(index).unwrap_or(i64::MAX))),
+        None => Ok(()),
+    }
+}
+
+/// Both ends included, in steps of one; doubles when one of the ends is a double.
+fn range(ends: &Value) -> Result<ItemIterator, Exception> {
+    let wrong = || Exception::type_error("range must be a list of two numbers, the first and the last");
+    let Value::List(ends) = ends else { return Err(wrong()) };
+    match ends.as_slice() {
+        [Value::Int(first), Value::Int(last)] => Ok(Box::new((*first..=*last).map(Value::Int))),
+        [first, last] => {
+            let (first, last) = first.as_number().zip(last.as_number()).ok_or_else(wrong)?;
+            let numbers = std::iter::successors(Some(first), |number| Some(number + 1.0));
+            Ok(Box::new(numbers.take_while(move |number| *number <= last).map(Value::Double)))
+        }
+        _ => Err(wrong()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
+use futures::future::{Either, select};
 
 use crate::evaluate::{Execution, Frame, Scope};
 use crate::exception::Exception;
@@ -19,15 +20,13 @@ impl<'a> Execution<'a> {
             Target::Routine { name, arguments } => {
                 let arguments = arguments
                     .iter()
-                    .map(|argument| {
-                        argument.as_ref().map(|argument| argument.evaluate(&frame.scope, self.host)).transpose()
-                    })
+                    .map(|argument| argument.as_ref().map(|argument| argument.evaluate(&self.view(frame))).transpose())
                     .collect::<Result<Vec<_>, _>>()?;
                 self.call_routine(name, arguments, frame).await?
             }
         };
         if let Some(result) = &call.result {
-            frame.scope.set(result, value);
+            frame.scope.set(result, value)?;
         }
         Ok(())
     }
@@ -49,7 +48,7 @@ impl<'a> Execution<'a> {
         });
         let mut callee = Frame {
             routine,
-            scope: Scope::new(parameters),
+            scope: Scope::new(parameters, &self.memory)?,
             depth: frame.depth + 1,
             parallel: frame.parallel,
             branch: frame.branch.clone(),
@@ -66,9 +65,7 @@ impl<'a> Execution<'a> {
     ) -> Result<Value, Exception> {
         let values = arguments
             .iter()
-            .map(|argument| {
-                argument.as_ref().map_or(Ok(Value::Null), |argument| argument.evaluate(&frame.scope, self.host))
-            })
+            .map(|argument| argument.as_ref().map_or(Ok(Value::Null), |argument| argument.evaluate(&self.view(frame))))
             .collect::<Result<Vec<_>, _>>()?;
         match function.body {
             Body::Pure(_) => function.call(values, self.host),
@@ -105,13 +102,32 @@ impl<'a> Execution<'a> {
                 observer.log(self.place(step, frame), severity, &message);
                 Ok(Value::Null)
             }
-            Blocking::Sleep => {
-                let seconds = arguments.number(0)?;
-                let duration = Duration::try_from_secs_f64(seconds)
-                    .map_err(|_| Exception::value_error(format!("sys.sleep: {seconds} is no duration")))?;
-                self.host.clock.sleep(duration).await;
-                Ok(Value::Null)
+            Blocking::Sleep => self.sleep("sys.sleep", arguments.number(0)?).await,
+            Blocking::SleepUntil => {
+                let now = library::now(self.host);
+                self.sleep("sys.sleep_until", (library::parse_time(arguments)? - now).max(0.0)).await
+            }
+            Blocking::RunExecution => {
+                let wanted = library::executions::wanted(arguments)?;
+                let run = self.host.executions.run(&wanted.workflow, wanted.argument);
+                let timeout = self.host.clock.sleep(wanted.timeout);
+                match select(run, timeout).await {
+                    Either::Left((outcome, _)) => outcome.map(Value::from).map_err(library::executions::failed),
+                    Either::Right(_) => Err(Exception::timeout(format!(
+                        "{} did not end within {} s; connector_params.timeout says for how long to wait",
+                        wanted.workflow,
+                        wanted.timeout.as_secs_f64()
+                    ))),
+                }
             }
         }
+    }
+
+    async fn sleep(&self, function: &str, seconds: f64) -> Result<Value, Exception> {
+        let duration = Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds <= limits::SLEEP_SECONDS);
+        let wrong =
+            || Exception::value_error(format!("{function}: {seconds} is not from 0 to 31536000 seconds, a year"));
+        self.host.clock.sleep(duration.ok_or_else(wrong)?).await;
+        Ok(Value::Null)
     }
 }

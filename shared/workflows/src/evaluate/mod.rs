@@ -5,6 +5,7 @@
 
 mod block;
 mod call;
+mod memory;
 mod parallel;
 mod retry;
 mod scope;
@@ -20,20 +21,23 @@ use crate::host::{Host, Place};
 use crate::limits;
 use crate::syntax::{Program, Routine, Step};
 use crate::value::{Text, Value};
+use futures::FutureExt as _;
 
-pub(crate) use scope::Scope;
+use memory::Meter;
+use scope::Scope;
 
 /// One run of a workflow.
-struct Execution<'a> {
+pub(crate) struct Execution<'a> {
     file: &'a str,
     program: &'a Program,
     host: &'a Host,
     /// Steps started so far, in all branches.
     steps: AtomicU64,
+    memory: Meter,
 }
 
 /// One call of a routine, or one branch of it.
-struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     routine: &'a Routine,
     scope: Scope,
     /// Routines on the stack, this one included.
@@ -58,13 +62,49 @@ enum Flow {
 }
 
 /// Runs `program` from its main routine.
-pub(crate) async fn run(file: &str, program: &Program, argument: Json, host: &Host) -> Result<Json, Raised> {
-    let execution = Execution { file, program, host, steps: AtomicU64::new(0) };
+pub(crate) async fn run(file: &str, program: &Program, argument: Json, host: &Host) -> Finished {
+    let execution = Execution { file, program, host, steps: AtomicU64::new(0), memory: Meter::default() };
     let outcome = match execution.start(argument) {
         Ok(mut frame) => execution.run_routine(&mut frame).await,
         Err(exception) => Err(exception),
     };
-    outcome.and_then(|value| value.to_json()).map_err(Exception::into_raised)
+    let outcome = outcome.and_then(|value| value.to_json()).map_err(Exception::into_raised);
+    Finished { outcome, steps: execution.steps.into_inner().min(limits::STEPS) }
+}
+
+/// What came of an execution.
+#[derive(Debug)]
+pub struct Finished {
+    /// What `main` returned, or null; or the error that no step caught.
+    pub outcome: Result<Json, Raised>,
+    /// How many steps were executed, as Google counts and bills them: each step as often as it ran, whatever it holds, and
+    /// each further attempt of a `try`. What a connector polls is not known here.
+    pub steps: u64,
+}
+
+/// What an expression sees.
+pub(crate) struct View<'v, 'a> {
+    execution: &'v Execution<'a>,
+    frame: &'v Frame<'a>,
+}
+
+impl View<'_, '_> {
+    pub(crate) fn variable(&self, name: &str) -> Option<Value> {
+        self.frame.scope.get(name)
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        self.execution.host
+    }
+
+    /// Calls a sub-workflow, which the loader has found not to wait for anything.
+    pub(crate) fn call(&self, name: &str, arguments: Vec<Value>) -> Result<Value, Exception> {
+        let arguments = arguments.into_iter().map(Some).collect();
+        self.execution
+            .call_routine(name, arguments, self.frame)
+            .now_or_never()
+            .unwrap_or_else(|| Err(Exception::system(format!("{name} waits and was called inside an expression"))))
+    }
 }
 
 impl<'a> Execution<'a> {
@@ -77,7 +117,12 @@ impl<'a> Execution<'a> {
         // The loader allows main one parameter, which is null when nothing is passed.
         let main = &self.program.main;
         let parameter = main.parameters.first().map(|parameter| (parameter.name.clone(), Value::from(argument)));
-        Ok(Frame { routine: main, scope: Scope::new(parameter), depth: 1, parallel: 0, branch: None })
+        let scope = Scope::new(parameter, &self.memory)?;
+        Ok(Frame { routine: main, scope, depth: 1, parallel: 0, branch: None })
+    }
+
+    fn view<'v>(&'v self, frame: &'v Frame<'a>) -> View<'v, 'a> {
+        View { execution: self, frame }
     }
 
     fn routine(&self, name: &str) -> Result<&'a Arc<Routine>, Exception> {

@@ -33,7 +33,7 @@ impl<'a> Execution<'a> {
 
     fn concurrency(&self, parallel: &Parallel, frame: &Frame<'a>) -> Result<usize, Exception> {
         let Some(limit) = &parallel.concurrency_limit else { return Ok(limits::CONCURRENCY) };
-        let limit = limit.int("concurrency_limit", &frame.scope, self.host)?;
+        let limit = limit.int("concurrency_limit", &self.view(frame))?;
         match usize::try_from(limit) {
             Ok(limit) if limit > 0 => Ok(limit.min(limits::CONCURRENCY)),
             _ => Err(Exception::value_error(format!("concurrency_limit must be above 0, not {limit}"))),
@@ -54,8 +54,10 @@ impl<'a> Execution<'a> {
             Work::Loop(repeat) => Box::new(self.items(repeat, frame)?.enumerate().map(move |(at, value)| {
                 let id = Text::from(at.to_string());
                 let mut frame = branch_frame(frame, id.clone());
-                bind(repeat, at, value, &mut frame);
-                self.run_branch(at, id, &repeat.body, frame)
+                match bind(repeat, at, value, &mut frame) {
+                    Ok(()) => self.run_branch(at, id, &repeat.body, frame),
+                    Err(exception) => std::future::ready((at, id, Err(exception))).boxed(),
+                }
             })),
         };
         let mut running: FuturesUnordered<_> = waiting.by_ref().take(limit).collect();

@@ -25,7 +25,8 @@ impl<'a> Execution<'a> {
         let Some(except) = &attempt.except else { return Err(raised) };
         frame.scope.enter();
         if let Some(variable) = &except.variable {
-            frame.scope.declare(variable, raised.value().clone());
+            // What was raised is there already; a limit must not hide it.
+            let _ = frame.scope.declare(variable, raised.value().clone());
         }
         let flow = self.run_block(&except.body, frame).await;
         frame.scope.leave();
@@ -54,22 +55,23 @@ impl<'a> Execution<'a> {
             policy.delay *= policy.multiplier;
             self.host.observer.retrying(self.place(step, frame), retries, delay);
             self.host.clock.sleep(delay).await;
+            self.count_step()?;
         }
     }
 
     fn policy<'b>(&self, retry: &'b Retry, frame: &Frame<'a>) -> Result<Policy<'b>, Exception> {
-        let (scope, host) = (&frame.scope, self.host);
+        let view = &self.view(frame);
         let seconds = |name: &str, value: f64| {
             if value >= 0.0 { Ok(value) } else { Err(Exception::value_error(format!("{name} must not be negative"))) }
         };
-        let max_retries = retry.max_retries.int("max_retries", scope, host)?;
+        let max_retries = retry.max_retries.int("max_retries", view)?;
         Ok(Policy {
             predicate: &retry.predicate,
             max_retries: u64::try_from(max_retries)
                 .map_err(|_| Exception::value_error("max_retries must not be negative"))?,
-            delay: seconds("initial_delay", retry.initial_delay.number("initial_delay", scope, host)?)?,
-            max_delay: seconds("max_delay", retry.max_delay.number("max_delay", scope, host)?)?,
-            multiplier: seconds("multiplier", retry.multiplier.number("multiplier", scope, host)?)?,
+            delay: seconds("initial_delay", retry.initial_delay.number("initial_delay", view)?)?,
+            max_delay: seconds("max_delay", retry.max_delay.number("max_delay", view)?)?,
+            multiplier: seconds("multiplier", retry.multiplier.number("multiplier", view)?)?,
         })
     }
 

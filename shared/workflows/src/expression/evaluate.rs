@@ -2,26 +2,25 @@
 
 use std::slice;
 
-use crate::evaluate::Scope;
+use crate::evaluate::View;
 use crate::exception::Exception;
 use crate::expression::Expression;
-use crate::host::Host;
 use crate::value::Value;
 
 impl Expression {
-    pub(crate) fn evaluate(&self, scope: &Scope, host: &Host) -> Result<Value, Exception> {
+    pub(crate) fn evaluate(&self, view: &View<'_, '_>) -> Result<Value, Exception> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::List(items) => Ok(Value::list(evaluate_all(items, scope, host)?)),
-            Self::Variable(name) => scope
-                .get(name)
+            Self::List(items) => Ok(Value::list(evaluate_all(items, view)?)),
+            Self::Variable(name) => view
+                .variable(name)
                 .ok_or_else(|| Exception::key_error(format!("variable \"{name}\" has not been assigned yet"))),
             Self::Index(container, key) => {
-                let container = container.evaluate(scope, host)?;
-                let key = key.evaluate(scope, host)?;
+                let container = container.evaluate(view)?;
+                let key = key.evaluate(view)?;
                 item(&container, &key).cloned()
             }
-            Self::Negate(inner) => match inner.evaluate(scope, host)? {
+            Self::Negate(inner) => match inner.evaluate(view)? {
                 Value::Int(int) => int
                     .checked_neg()
                     .map(Value::Int)
@@ -29,28 +28,25 @@ impl Expression {
                 Value::Double(double) => Ok(Value::Double(-double)),
                 other => Err(Exception::type_error(format!("unsupported operand type for unary -: {}", other.kind()))),
             },
-            Self::Not(inner) => Ok(Value::Bool(!inner.truth("not", scope, host)?)),
-            Self::And(left, right) => {
-                Ok(Value::Bool(left.truth("and", scope, host)? && right.truth("and", scope, host)?))
-            }
-            Self::Or(left, right) => Ok(Value::Bool(left.truth("or", scope, host)? || right.truth("or", scope, host)?)),
-            Self::Binary(operator, left, right) => {
-                operator.apply(&left.evaluate(scope, host)?, &right.evaluate(scope, host)?)
-            }
-            Self::Call(function, arguments) => function.call(evaluate_all(arguments, scope, host)?, host),
+            Self::Not(inner) => Ok(Value::Bool(!inner.truth("not", view)?)),
+            Self::And(left, right) => Ok(Value::Bool(left.truth("and", view)? && right.truth("and", view)?)),
+            Self::Or(left, right) => Ok(Value::Bool(left.truth("or", view)? || right.truth("or", view)?)),
+            Self::Binary(operator, left, right) => operator.apply(&left.evaluate(view)?, &right.evaluate(view)?),
+            Self::Call(function, arguments) => function.call(evaluate_all(arguments, view)?, view.host()),
+            Self::Routine(name, arguments) => view.call(name, evaluate_all(arguments, view)?),
         }
     }
 
-    fn truth(&self, operator: &str, scope: &Scope, host: &Host) -> Result<bool, Exception> {
-        match self.evaluate(scope, host)? {
+    fn truth(&self, operator: &str, view: &View<'_, '_>) -> Result<bool, Exception> {
+        match self.evaluate(view)? {
             Value::Bool(bool) => Ok(bool),
             other => Err(Exception::type_error(format!("{operator} takes a boolean, not {}", other.kind()))),
         }
     }
 }
 
-fn evaluate_all(expressions: &[Expression], scope: &Scope, host: &Host) -> Result<Vec<Value>, Exception> {
-    expressions.iter().map(|expression| expression.evaluate(scope, host)).collect()
+fn evaluate_all(expressions: &[Expression], view: &View<'_, '_>) -> Result<Vec<Value>, Exception> {
+    expressions.iter().map(|expression| expression.evaluate(view)).collect()
 }
 
 /// `container[key]`

@@ -46,7 +46,7 @@ impl Operator {
     fn calculate(self, left: &Value, right: &Value) -> Result<Value, Exception> {
         match (left, right) {
             (Value::Int(left), Value::Int(right)) => self.integers(*left, *right),
-            _ => match (number(left), number(right)) {
+            _ => match (left.as_number(), right.as_number()) {
                 (Some(left), Some(right)) => self.doubles(left, right),
                 _ => Err(self.mismatch(left, right)),
             },
@@ -92,7 +92,7 @@ impl Operator {
         let order = match (left, right) {
             (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
             (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
-            _ => match (number(left), number(right)) {
+            _ => match (left.as_number(), right.as_number()) {
                 (Some(left), Some(right)) => left.partial_cmp(&right),
                 _ => return Err(self.mismatch(left, right)),
             },
@@ -125,15 +125,6 @@ fn floors(left: i64, right: i64) -> bool {
 
 fn is_text(value: &Value) -> bool {
     matches!(value, Value::Text(_))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an integer beside a double is calculated as a double")]
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int(int) => Some(*int as f64),
-        Value::Double(double) => Some(*double),
-        _ => None,
-    }
 }
 
 /// The text of a string, number or boolean: what `string()` and concatenation give.

@@ -141,7 +141,9 @@ impl Parser {
 
     fn call(&mut self, name: &str) -> Result<Expression, String> {
         let arguments = self.items(&Token::CloseParenthesis, ")")?;
-        let function = library::in_expression(name)?;
+        let Some(function) = library::in_expression(name)? else {
+            return Ok(Expression::Routine(name.into(), arguments));
+        };
         function.check_count(arguments.len())?;
         Ok(Expression::Call(function, arguments))
     }

@@ -1,11 +1,15 @@
 //! The standard library: one file a module, each with a table of its functions.
 
 mod base64;
+pub(crate) mod executions;
+mod hash;
 mod helpers;
 pub(crate) mod http;
 mod json;
 mod list;
 mod map;
+mod math;
+mod regex;
 mod sys;
 mod text;
 mod time;
@@ -18,7 +22,8 @@ use crate::exception::Exception;
 use crate::host::Host;
 use crate::value::{Map, Text, Value};
 
-pub(crate) use sys::log_entry;
+pub(crate) use sys::{log_entry, now};
+pub(crate) use time::parse as parse_time;
 
 /// One function of the library.
 #[derive(Debug)]
@@ -44,39 +49,35 @@ pub(crate) enum Blocking {
     Http(Option<&'static str>),
     Log,
     Sleep,
+    SleepUntil,
+    /// Another workflow, to its end.
+    RunExecution,
 }
 
-const MODULES: [&[Function]; 10] = [
+const MODULES: [&[Function]; 14] = [
     helpers::FUNCTIONS,
     base64::FUNCTIONS,
+    executions::FUNCTIONS,
+    hash::FUNCTIONS,
     http::FUNCTIONS,
     json::FUNCTIONS,
     list::FUNCTIONS,
     map::FUNCTIONS,
+    math::FUNCTIONS,
+    regex::FUNCTIONS,
     sys::FUNCTIONS,
     text::FUNCTIONS,
     time::FUNCTIONS,
     uuid::FUNCTIONS,
 ];
 
-/// Google's functions that this interpreter lacks: refused by name, so that nobody looks for a misspelling.
-const UNSUPPORTED: [&str; 16] = [
-    "events.await_callback",
-    "events.create_callback_endpoint",
-    "experimental.executions.execution_error",
-    "experimental.executions.map",
-    "experimental.executions.run",
-    "hash.compute_checksum",
-    "hash.compute_hmac",
-    "math.abs",
-    "math.floor",
-    "math.max",
-    "math.min",
-    "sys.sleep_until",
-    "text.find_all",
-    "text.find_all_regex",
-    "text.match_regex",
-    "text.replace_all_regex",
+/// Google's functions that this interpreter lacks, and what to write instead.
+const UNSUPPORTED: [(&str, &str); 5] = [
+    ("events.await_callback", "wait in a loop of sys.sleep and http.get for what would have called back"),
+    ("events.create_callback_endpoint", "wait in a loop of sys.sleep and http.get for what would have called back"),
+    ("experimental.executions.execution_error", "catch the error of the connector executions.run"),
+    ("experimental.executions.map", "a parallel for with the connector executions.run does the same"),
+    ("experimental.executions.run", executions::INSTEAD),
 ];
 
 /// The function of this name, for a call step.
@@ -84,27 +85,30 @@ pub(crate) fn find(name: &str) -> Result<&'static Function, String> {
     let functions = || MODULES.iter().copied().flatten();
     functions().find(|function| function.name == name).ok_or_else(|| {
         if name.starts_with("googleapis.") {
-            format!("connectors are not supported by this interpreter: {name}; call the API with http.*")
-        } else if UNSUPPORTED.contains(&name) {
-            format!("{name} is not supported by this interpreter")
+            format!("the connector {name} is not supported by this interpreter: {}", executions::advice(name))
+        } else if let Some((_, instead)) = UNSUPPORTED.iter().find(|(known, _)| *known == name) {
+            format!("{name} is not supported by this interpreter: {instead}")
         } else {
-            let near = suggestion(name, functions().map(|function| function.name));
+            let near = suggestion(name, names());
             format!("{name} is neither a sub-workflow of this file nor a function of the standard library{near}")
         }
     })
 }
 
-/// The function of this name, for an expression.
-pub(crate) fn in_expression(name: &str) -> Result<&'static Function, String> {
-    let function = find(name).map_err(|message| {
-        if name.contains('.') {
-            message
-        } else {
-            format!("{message}; sub-workflows are called by a call step, not inside an expression")
-        }
-    })?;
+/// The names of all functions.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().copied().flatten().map(|function| function.name)
+}
+
+/// The function of this name, for an expression; nothing when it can only be a sub-workflow.
+pub(crate) fn in_expression(name: &str) -> Result<Option<&'static Function>, String> {
+    let function = match find(name) {
+        Ok(function) => function,
+        Err(_) if !name.contains('.') => return Ok(None),
+        Err(message) => return Err(message),
+    };
     match function.body {
-        Body::Pure(_) => Ok(function),
+        Body::Pure(_) => Ok(Some(function)),
         Body::Blocking(_) => Err(format!("{name} blocks and cannot be called inside an expression: use a call step")),
     }
 }
@@ -170,13 +174,8 @@ impl Arguments {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "times and delays are far below 2^53")]
     pub(crate) fn number(&self, at: usize) -> Result<f64, Exception> {
-        match self.get(at) {
-            Value::Int(int) => Ok(*int as f64),
-            Value::Double(double) => Ok(*double),
-            _ => Err(self.mismatch(at, "a number")),
-        }
+        self.get(at).as_number().ok_or_else(|| self.mismatch(at, "a number"))
     }
 
     fn list(&self, at: usize) -> Result<&Arc<Vec<Value>>, Exception> {
@@ -194,12 +193,34 @@ impl Arguments {
     }
 
     /// The bytes of a string or of bytes.
-    fn bytes(&self, at: usize) -> Result<&[u8], Exception> {
+    fn text_or_bytes(&self, at: usize) -> Result<&[u8], Exception> {
         match self.get(at) {
             Value::Text(text) => Ok(text.as_bytes()),
             Value::Bytes(bytes) => Ok(bytes),
             _ => Err(self.mismatch(at, "a string or bytes")),
         }
+    }
+
+    fn bytes(&self, at: usize) -> Result<&[u8], Exception> {
+        match self.get(at) {
+            Value::Bytes(bytes) => Ok(bytes),
+            Value::Text(_) => Err(self.mismatch(at, "bytes (see text.encode)")),
+            _ => Err(self.mismatch(at, "bytes")),
+        }
+    }
+
+    /// A flag that may be left out.
+    fn flag(&self, at: usize, default: bool) -> Result<bool, Exception> {
+        match self.get(at) {
+            Value::Null => Ok(default),
+            Value::Bool(bool) => Ok(*bool),
+            _ => Err(self.mismatch(at, "a boolean")),
+        }
+    }
+
+    /// A `ValueError` that begins with the function's name.
+    fn wrong(&self, message: impl std::fmt::Display) -> Exception {
+        Exception::value_error(format!("{}: {message}", self.function))
     }
 
     pub(crate) fn mismatch(&self, at: usize, expected: &str) -> Exception {

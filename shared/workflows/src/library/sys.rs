@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde_json::Value as Json;
 
 use crate::exception::Exception;
+use crate::host::Host;
 use crate::library::{Arguments, Blocking, Body, Function};
 use crate::value::Value;
 
@@ -23,7 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "sys.log",
-        parameters: &["data", "severity", "text", "json"],
+        parameters: &["data", "severity", "text", "json", "timeout"],
         required: 0,
         body: Body::Blocking(Blocking::Log),
     },
@@ -31,13 +32,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "sys.now",
         parameters: &[],
         required: 0,
-        body: Body::Pure(|_, host| {
-            let now = host.clock.now().duration_since(SystemTime::UNIX_EPOCH);
-            Ok(Value::Double(now.map_or_else(|before| -before.duration().as_secs_f64(), |since| since.as_secs_f64())))
-        }),
+        body: Body::Pure(|_, host| Ok(Value::Double(now(host)))),
     },
     Function { name: "sys.sleep", parameters: &["seconds"], required: 1, body: Body::Blocking(Blocking::Sleep) },
+    Function {
+        name: "sys.sleep_until",
+        parameters: &["time"],
+        required: 1,
+        body: Body::Blocking(Blocking::SleepUntil),
+    },
 ];
+
+/// Seconds since 1970.
+pub(crate) fn now(host: &Host) -> f64 {
+    let now = host.clock.now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or_else(|before| -before.duration().as_secs_f64(), |since| since.as_secs_f64())
+}
 
 const SEVERITIES: [&str; 9] =
     ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];

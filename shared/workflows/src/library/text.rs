@@ -9,15 +9,24 @@ use crate::value::Value;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "text.decode",
-        parameters: &["data"],
+        parameters: &["data", "charset"],
         required: 1,
         body: Body::Pure(|arguments, _| decode(arguments)),
     },
     Function {
         name: "text.encode",
-        parameters: &["data"],
+        parameters: &["data", "charset"],
         required: 1,
-        body: Body::Pure(|arguments, _| Ok(Value::Bytes(arguments.text(0)?.as_bytes().into()))),
+        body: Body::Pure(|arguments, _| {
+            charset(arguments)?;
+            Ok(Value::Bytes(arguments.text(0)?.as_bytes().into()))
+        }),
+    },
+    Function {
+        name: "text.find_all",
+        parameters: &["source", "substr"],
+        required: 2,
+        body: Body::Pure(|arguments, _| find_all(arguments)),
     },
     Function {
         name: "text.replace_all",
@@ -72,9 +81,32 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn decode(arguments: &Arguments) -> Result<Value, Exception> {
-    let Value::Bytes(bytes) = arguments.get(0) else { return Err(arguments.mismatch(0, "bytes")) };
-    let text = std::str::from_utf8(bytes).map_err(|error| Exception::value_error(format!("text.decode: {error}")))?;
+    charset(arguments)?;
+    let text = std::str::from_utf8(arguments.bytes(0)?).map_err(|error| arguments.wrong(error))?;
     Ok(Value::text(text))
+}
+
+fn charset(arguments: &Arguments) -> Result<(), Exception> {
+    match arguments.get(1) {
+        Value::Null => Ok(()),
+        Value::Text(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => Ok(()),
+        Value::Text(name) => {
+            Err(arguments.wrong(format!("charset {name:?} is not supported by this interpreter: only UTF-8")))
+        }
+        _ => Err(arguments.mismatch(1, "a string")),
+    }
+}
+
+/// Where `substr` stands, in characters; matches do not overlap.
+fn find_all(arguments: &Arguments) -> Result<Value, Exception> {
+    let (source, wanted) = (arguments.text(0)?, arguments.text(1)?);
+    let (mut counted, mut index) = (0, 0);
+    let found = source.match_indices(&**wanted).map(|(at, _)| {
+        index += source[counted..at].chars().count();
+        counted = at;
+        Value::Int(i64::try_from(index).unwrap_or(i64::MAX))
+    });
+    Ok(Value::list(found.collect()))
 }
 
 fn split(arguments: &Arguments) -> Result<Value, Exception> {

@@ -18,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "time.parse",
         parameters: &["value"],
         required: 1,
-        body: Body::Pure(|arguments, _| parse(arguments)),
+        body: Body::Pure(|arguments, _| parse(arguments).map(Value::Double)),
     },
 ];
 
@@ -41,14 +41,14 @@ fn format(arguments: &Arguments) -> Result<Value, Exception> {
     Ok(Value::text(time.strftime(pattern).to_string()))
 }
 
-fn parse(arguments: &Arguments) -> Result<Value, Exception> {
+/// The first argument, an ISO 8601 time with an offset, as seconds since 1970.
+pub(crate) fn parse(arguments: &Arguments) -> Result<f64, Exception> {
     let text = arguments.text(0)?;
-    let time: Timestamp = text
-        .parse()
-        .map_err(|_| Exception::value_error(format!("time.parse: {text:?} is no ISO 8601 time with an offset")))?;
+    let time: Timestamp =
+        text.parse().map_err(|_| arguments.wrong(format!("{text:?} is no ISO 8601 time with an offset")))?;
     #[expect(
         clippy::cast_precision_loss,
         reason = "microseconds of any representable time fit a double closely enough"
     )]
-    Ok(Value::Double(time.as_microsecond() as f64 / 1e6))
+    Ok(time.as_microsecond() as f64 / 1e6)
 }

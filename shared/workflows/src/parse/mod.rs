@@ -5,6 +5,7 @@ mod retry;
 mod steps;
 mod template;
 mod variables;
+mod waiting;
 mod yaml;
 
 use std::collections::HashMap;
@@ -20,7 +21,20 @@ use crate::value::Text;
 /// The parameters of every routine, known before any body is parsed.
 type Signatures = HashMap<Text, Vec<Parameter>>;
 
-pub(crate) fn parse(source: &str) -> Result<Program, Fault> {
+/// The program, or all that is wrong with it, in the order of the lines.
+pub(crate) fn parse(source: &str) -> Result<Program, Vec<Fault>> {
+    let mut faults = Vec::new();
+    match program(source, &mut faults) {
+        Ok(Some(program)) if faults.is_empty() => Ok(program),
+        outcome => {
+            faults.extend(outcome.err());
+            faults.sort_by_key(|fault| fault.line);
+            Err(faults)
+        }
+    }
+}
+
+fn program(source: &str, faults: &mut Vec<Fault>) -> Result<Option<Program>, Fault> {
     if source.len() > limits::SOURCE_BYTES {
         let (size, limit) = (source.len(), limits::SOURCE_BYTES);
         return Err(Fault::new(1, format!("a source of {size} bytes is over the limit of {limit}")));
@@ -29,24 +43,51 @@ pub(crate) fn parse(source: &str) -> Result<Program, Fault> {
     let headers = match &root.content {
         // Without sub-workflows, the file may be just the steps of main.
         Content::List(_) => vec![Header { name: "main", line: root.line, parameters: Vec::new(), steps: &root }],
-        Content::Map(entries) => entries.iter().map(header).collect::<Result<_, _>>()?,
+        Content::Map(entries) => {
+            let mut headers = Vec::new();
+            for entry in entries {
+                match header(entry) {
+                    Ok(header) => headers.push(header),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            headers
+        }
         Content::Scalar { .. } => return Err(root.fault("a workflow is a map with \"main\", or a list of steps")),
     };
     let signatures: Signatures =
         headers.iter().map(|header| (Text::from(header.name), header.parameters.clone())).collect();
     let mut routines = HashMap::new();
+    let mut calls = Vec::new();
+    let is_known = faults.is_empty();
     for header in headers {
         let name = Text::from(header.name);
-        let body = RoutineParser::new(&signatures).body(header.steps)?;
+        let before = faults.len();
+        let body = match RoutineParser::new(&signatures, faults).body(header.steps) {
+            Ok(body) => body,
+            Err(fault) => {
+                faults.push(fault);
+                continue;
+            }
+        };
         let routine = Routine { name: name.clone(), line: header.line, parameters: header.parameters, body };
-        variables::check(&routine)?;
+        // What a step that could not be read would have assigned is not known.
+        if is_known && faults.len() == before {
+            calls.extend(variables::check(&routine, &signatures, faults));
+        }
         routines.insert(name, Arc::new(routine));
     }
-    let main = routines.get("main").cloned().ok_or_else(|| root.fault("\"main\" is missing"))?;
+    waiting::check(&routines, calls, faults);
+    let Some(main) = routines.get("main").cloned() else {
+        if is_known && !signatures.contains_key("main") {
+            faults.push(root.fault("\"main\" is missing"));
+        }
+        return Ok(None);
+    };
     if main.parameters.len() > 1 {
         return Err(Fault::new(main.line, "main takes at most one parameter: the argument of the execution"));
     }
-    Ok(Program { routines, main })
+    Ok(Some(Program { routines, main }))
 }
 
 /// A routine whose steps are still YAML.

@@ -6,7 +6,7 @@ use crate::error::{Fault, suggestion};
 use crate::expression;
 use crate::limits;
 use crate::parse::template::template;
-use crate::parse::yaml::{Entry, Node};
+use crate::parse::yaml::{Content, Entry, Node};
 use crate::parse::{Signatures, calls, check_name, retry};
 use crate::syntax::{
     Action, Assignment, Block, Branch, Case, Except, Items, Loop, Next, Parallel, Step, Template, Try, Work,
@@ -19,6 +19,8 @@ const ACTIONS: [&str; 9] = ["assign", "call", "switch", "return", "raise", "try"
 /// Parses the steps of one routine and resolves their jumps.
 pub(super) struct RoutineParser<'a> {
     signatures: &'a Signatures,
+    /// What was wrong so far. A step that is wrong does not keep the others from being looked at.
+    faults: &'a mut Vec<Fault>,
     /// All names so far: a jump must have one meaning.
     names: HashSet<String>,
     around: Around,
@@ -41,8 +43,8 @@ enum Repeat {
 }
 
 impl<'a> RoutineParser<'a> {
-    pub(super) fn new(signatures: &'a Signatures) -> Self {
-        Self { signatures, names: HashSet::new(), around: Around::default() }
+    pub(super) fn new(signatures: &'a Signatures, faults: &'a mut Vec<Fault>) -> Self {
+        Self { signatures, faults, names: HashSet::new(), around: Around::default() }
     }
 
     pub(super) fn body(mut self, node: &Node) -> Result<Block, Fault> {
@@ -50,28 +52,37 @@ impl<'a> RoutineParser<'a> {
     }
 
     fn block(&mut self, node: &Node) -> Result<Block, Fault> {
-        let entries = node.list("steps")?.iter().map(|item| item.single("a step")).collect::<Result<Vec<_>, _>>()?;
-        if entries.is_empty() {
+        let items = node.list("steps")?;
+        if items.is_empty() {
             return Err(node.fault("steps must hold at least one step"));
         }
-        for entry in &entries {
-            if matches!(entry.key.as_str(), "end" | "break" | "continue") {
-                return Err(Fault::new(
-                    entry.line,
-                    format!("\"{}\" cannot name a step: next gives it another meaning", entry.key),
-                ));
-            }
-            if !self.names.insert(entry.key.clone()) {
-                return Err(Fault::new(
-                    entry.line,
-                    format!("there is another step \"{}\" in this workflow", entry.key),
-                ));
+        let mut entries = Vec::new();
+        for item in items {
+            match item.single("a step") {
+                Ok(entry) => entries.push(entry),
+                Err(fault) => self.faults.push(fault),
             }
         }
+        for entry in &entries {
+            let wrong = if matches!(entry.key.as_str(), "end" | "break" | "continue") {
+                "cannot name a step: next gives it another meaning"
+            } else if self.names.insert(entry.key.clone()) {
+                continue;
+            } else {
+                "names another step of this workflow too: call this one otherwise"
+            };
+            self.faults.push(Fault::new(entry.line, format!("\"{}\" {wrong}", entry.key)).in_step(&entry.key));
+        }
         self.around.blocks.push(entries.iter().map(|entry| entry.key.clone()).collect());
-        let steps = entries.into_iter().map(|entry| self.step(entry)).collect::<Result<_, _>>();
+        let mut steps = Vec::new();
+        for entry in entries {
+            match self.step(entry) {
+                Ok(step) => steps.push(step),
+                Err(fault) => self.faults.push(fault.in_step(&entry.key)),
+            }
+        }
         self.around.blocks.pop();
-        Ok(Block { steps: steps? })
+        Ok(Block { steps })
     }
 
     fn step(&mut self, entry: &Entry) -> Result<Step, Fault> {
@@ -222,14 +233,10 @@ impl<'a> RoutineParser<'a> {
         }
         let items = match (fields.get("in"), fields.get("range")) {
             (Some(items), None) => Items::In(template(&items.value)?),
-            (None, Some(range)) => match range.value.list("range")? {
-                [first, last] => Items::Range(template(first)?, template(last)?),
-                other => {
-                    return Err(Fault::new(
-                        range.line,
-                        format!("range takes the first and the last number, not {} values", other.len()),
-                    ));
-                }
+            (None, Some(range)) => match (template(&range.value)?, &range.value.content) {
+                (ends @ Template::Formula(_), _) => Items::Range(ends),
+                (ends, Content::List(items)) if items.len() == 2 => Items::Range(ends),
+                _ => return Err(Fault::new(range.line, "range takes the first and the last number, as in [1, 9]")),
             },
             _ => return Err(Fault::new(entry.line, "for needs either in or range")),
         };

@@ -1,16 +1,30 @@
-//! Which variables a routine reads and writes where: unknown ones and writes that a parallel step forbids are refused.
+//! Which variables a routine reads and writes where: unknown ones and writes that a parallel step forbids are refused. So are
+//! calls inside expressions of sub-workflows that are not there.
 
 use std::collections::HashSet;
 
 use crate::error::{Fault, suggestion};
 use crate::expression::Expression;
-use crate::syntax::{Action, Block, Items, Loop, Parallel, Retry, Routine, Target, Template, Try, Work};
+use crate::library;
+use crate::parse::Signatures;
+use crate::syntax::{Action, Block, Items, Loop, Parallel, Retry, Routine, Step, Target, Template, Try, Work};
 use crate::value::Text;
 
-pub(super) fn check(routine: &Routine) -> Result<(), Fault> {
+/// A call of a sub-workflow inside an expression.
+#[derive(Debug)]
+pub(super) struct InnerCall {
+    pub(super) line: usize,
+    pub(super) step: Text,
+    pub(super) routine: Text,
+}
+
+/// Checks one routine, and returns the calls in its expressions.
+pub(super) fn check(routine: &Routine, signatures: &Signatures, faults: &mut Vec<Fault>) -> Vec<InnerCall> {
     let parameters = routine.parameters.iter().map(|parameter| parameter.name.clone());
-    let mut checker = Checker { levels: vec![Level::new(parameters, &routine.body, None)] };
-    checker.block(&routine.body)
+    let levels = vec![Level::new(parameters, &routine.body, None)];
+    let mut checker = Checker { signatures, faults, levels, step: "".into(), calls: Vec::new() };
+    checker.block(&routine.body);
+    checker.calls
 }
 
 /// The variables of a routine, a loop, an `except` or a parallel branch.
@@ -32,36 +46,62 @@ impl Level {
     }
 }
 
-struct Checker {
+struct Checker<'a> {
+    signatures: &'a Signatures,
+    faults: &'a mut Vec<Fault>,
     /// The outermost first.
     levels: Vec<Level>,
+    step: Text,
+    calls: Vec<InnerCall>,
 }
 
-impl Checker {
-    fn block(&mut self, block: &Block) -> Result<(), Fault> {
-        block.steps.iter().try_for_each(|step| self.action(&step.action))
+impl Checker<'_> {
+    fn fault(&mut self, line: usize, message: String) {
+        self.faults.push(Fault::new(line, message).in_step(&self.step));
     }
 
-    fn action(&mut self, action: &Action) -> Result<(), Fault> {
+    fn block(&mut self, block: &Block) {
+        for step in &block.steps {
+            self.step(step);
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let around = std::mem::replace(&mut self.step, step.name.clone());
+        self.action(&step.action);
+        self.step = around;
+    }
+
+    fn action(&mut self, action: &Action) {
         match action {
-            Action::Pass => Ok(()),
-            Action::Assign(assignments) => assignments.iter().try_for_each(|assignment| {
-                self.template(&assignment.value)?;
-                if !assignment.path.is_empty() {
-                    self.read(&assignment.variable, assignment.line)?;
+            Action::Pass => {}
+            Action::Assign(assignments) => {
+                for assignment in assignments {
+                    self.template(&assignment.value);
+                    if !assignment.path.is_empty() {
+                        self.read(&assignment.variable, assignment.line);
+                    }
+                    for key in &assignment.path {
+                        self.expression(key, assignment.line);
+                    }
+                    self.write(&assignment.variable, assignment.line);
                 }
-                assignment.path.iter().try_for_each(|key| self.expression(key, assignment.line))?;
-                self.write(&assignment.variable, assignment.line)
-            }),
+            }
             Action::Call(call) => {
                 let (Target::Routine { arguments, .. } | Target::Function { arguments, .. }) = &call.target;
-                arguments.iter().flatten().try_for_each(|argument| self.template(argument))?;
-                call.result.as_ref().map_or(Ok(()), |result| self.write(result, call.line))
+                for argument in arguments.iter().flatten() {
+                    self.template(argument);
+                }
+                if let Some(result) = &call.result {
+                    self.write(result, call.line);
+                }
             }
-            Action::Switch(cases) => cases.iter().try_for_each(|case| {
-                self.template(&case.condition)?;
-                self.action(&case.action)
-            }),
+            Action::Switch(cases) => {
+                for case in cases {
+                    self.template(&case.condition);
+                    self.action(&case.action);
+                }
+            }
             Action::Return(value) | Action::Raise(value) => self.template(value),
             Action::Try(attempt) => self.attempt(attempt),
             Action::For(repeat) => self.repeat(repeat, None),
@@ -70,119 +110,133 @@ impl Checker {
         }
     }
 
-    fn attempt(&mut self, attempt: &Try) -> Result<(), Fault> {
-        self.action(&attempt.body)?;
+    fn attempt(&mut self, attempt: &Try) {
+        self.action(&attempt.body);
         if let Some(Retry { max_retries, initial_delay, max_delay, multiplier, .. }) = &attempt.retry {
-            [max_retries, initial_delay, max_delay, multiplier]
-                .into_iter()
-                .try_for_each(|value| self.template(value))?;
+            for value in [max_retries, initial_delay, max_delay, multiplier] {
+                self.template(value);
+            }
         }
-        match &attempt.except {
-            Some(except) => self.inside(Level::new(except.variable.clone(), &except.body, None), &except.body),
-            None => Ok(()),
+        if let Some(except) = &attempt.except {
+            self.inside(Level::new(except.variable.clone(), &except.body, None), &except.body);
         }
     }
 
-    fn repeat(&mut self, repeat: &Loop, shared: Option<HashSet<Text>>) -> Result<(), Fault> {
-        match &repeat.items {
-            Items::In(items) => self.template(items)?,
-            Items::Range(first, last) => [first, last].into_iter().try_for_each(|end| self.template(end))?,
-        }
+    fn repeat(&mut self, repeat: &Loop, shared: Option<HashSet<Text>>) {
+        let (Items::In(items) | Items::Range(items)) = &repeat.items;
+        self.template(items);
         let names = || [Some(&repeat.value), repeat.index.as_ref()].into_iter().flatten();
         if let Some(name) = names().find(|name| self.levels.iter().any(|level| level.made.contains(*name))) {
-            return Err(Fault::new(
+            self.fault(
                 repeat.line,
-                format!("the loop variable \"{name}\" is already a variable of the steps around the loop"),
-            ));
+                format!(
+                    "the loop variable \"{name}\" is already a variable of the steps around the loop: call it otherwise"
+                ),
+            );
         }
-        self.inside(Level::new(names().cloned(), &repeat.body, shared), &repeat.body)
+        self.inside(Level::new(names().cloned(), &repeat.body, shared), &repeat.body);
     }
 
-    fn parallel(&mut self, parallel: &Parallel) -> Result<(), Fault> {
+    fn parallel(&mut self, parallel: &Parallel) {
         for name in &parallel.shared {
             if !self.levels.iter().any(|level| level.made.contains(name)) {
                 let near = suggestion(name, self.levels.iter().flat_map(|level| &level.made).map(|name| &**name));
-                return Err(Fault::new(
+                self.fault(
                     parallel.line,
                     format!("the shared variable \"{name}\" is not assigned before the parallel step{near}"),
-                ));
+                );
             }
-            self.write(name, parallel.line)?;
+            self.write(name, parallel.line);
         }
         if let Some(limit) = &parallel.concurrency_limit {
-            self.template(limit)?;
+            self.template(limit);
         }
         let shared: HashSet<Text> = parallel.shared.iter().cloned().collect();
         match &parallel.work {
-            Work::Branches(branches) => branches
-                .iter()
-                .try_for_each(|branch| self.inside(Level::new(None, &branch.body, Some(shared.clone())), &branch.body)),
+            Work::Branches(branches) => {
+                for branch in branches {
+                    self.inside(Level::new(None, &branch.body, Some(shared.clone())), &branch.body);
+                }
+            }
             Work::Loop(repeat) => self.repeat(repeat, Some(shared)),
         }
     }
 
-    fn inside(&mut self, level: Level, body: &Block) -> Result<(), Fault> {
+    fn inside(&mut self, level: Level, body: &Block) {
         self.levels.push(level);
-        let checked = self.block(body);
+        self.block(body);
         self.levels.pop();
-        checked
     }
 
-    fn template(&self, template: &Template) -> Result<(), Fault> {
+    fn template(&mut self, template: &Template) {
         match template {
-            Template::Constant(_) => Ok(()),
+            Template::Constant(_) => {}
             Template::Formula(formula) => self.expression(&formula.expression, formula.line),
-            Template::List(items) => items.iter().try_for_each(|item| self.template(item)),
-            Template::Map(entries) => entries.iter().try_for_each(|(key, value)| {
-                self.template(key)?;
-                self.template(value)
-            }),
+            Template::List(items) => items.iter().for_each(|item| self.template(item)),
+            Template::Map(entries) => {
+                for (key, value) in entries {
+                    self.template(key);
+                    self.template(value);
+                }
+            }
         }
     }
 
-    fn expression(&self, expression: &Expression, line: usize) -> Result<(), Fault> {
-        let mut checked = Ok(());
-        expression.variables(&mut |name| {
-            if checked.is_ok() {
-                checked = self.read(name, line);
-            }
-        });
-        checked
+    fn expression(&mut self, expression: &Expression, line: usize) {
+        expression.variables(&mut |name| self.read(name, line));
+        expression.routines(&mut |name, arguments| self.call(name, arguments, line));
     }
 
-    fn read(&self, name: &Text, line: usize) -> Result<(), Fault> {
+    fn call(&mut self, name: &Text, arguments: usize, line: usize) {
+        let Some(parameters) = self.signatures.get(name) else {
+            let mut known: Vec<&str> = library::names().collect();
+            known.extend(self.signatures.keys().map(|known| &**known));
+            let near = suggestion(name, known);
+            return self.fault(
+                line,
+                format!("{name} is neither a sub-workflow of this file nor a function of the standard library{near}"),
+            );
+        };
+        let required = parameters.iter().filter(|parameter| parameter.default.is_none()).count();
+        if !(required..=parameters.len()).contains(&arguments) {
+            let names: Vec<_> = parameters.iter().map(|parameter| &*parameter.name).collect();
+            return self.fault(line, format!("{name} takes the arguments ({}), not {arguments}", names.join(", ")));
+        }
+        self.calls.push(InnerCall { line, step: self.step.clone(), routine: name.clone() });
+    }
+
+    fn read(&mut self, name: &Text, line: usize) {
         if self.levels.iter().any(|level| level.all.contains(name)) {
-            return Ok(());
+            return;
         }
         let near = suggestion(name, self.levels.iter().flat_map(|level| &level.all).map(|known| &**known));
         let hint = match &**name {
             "http" | "retry" if near.is_empty() => "; http.default_retry and its kin stand only under retry",
             _ => "",
         };
-        Err(Fault::new(line, format!("\"{name}\" is no variable here: no step of this scope assigns it{near}{hint}")))
+        self.fault(line, format!("\"{name}\" is no variable here: no step of this scope assigns it{near}{hint}"));
     }
 
-    fn write(&mut self, name: &Text, line: usize) -> Result<(), Fault> {
+    fn write(&mut self, name: &Text, line: usize) {
         for level in self.levels.iter().rev() {
             if level.made.contains(name) {
-                return Ok(());
+                return;
             }
             if let Some(shared) = &level.shared
                 && !shared.contains(name)
                 && self.levels.iter().any(|level| level.made.contains(name))
             {
-                return Err(Fault::new(
+                return self.fault(
                     line,
                     format!(
                         "\"{name}\" belongs to the steps around the parallel step and is read-only here: list it under shared"
                     ),
-                ));
+                );
             }
         }
         if let Some(level) = self.levels.last_mut() {
             level.made.insert(name.clone());
         }
-        Ok(())
     }
 }
 

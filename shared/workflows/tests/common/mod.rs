@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use workflows::{Clock, Exchange, Host, Http, HttpFailure, Observer, Place, Raised, Request, Response, Workflow};
+use workflows::{
+    Clock, Exchange, Host, Http, HttpFailure, NoExecutions, Observer, Place, Raised, Request, Response, Workflow,
+};
 
 type Handler = Box<dyn Fn(&Request, usize) -> Result<Response, HttpFailure> + Send + Sync>;
 
@@ -120,6 +122,7 @@ impl World {
             environment: BTreeMap::from([("REGION".to_owned(), "here".to_owned())]),
             observer: record.clone(),
             clock: watch.clone(),
+            executions: Arc::new(NoExecutions),
         };
         Self { host, network, watch, record }
     }

@@ -45,3 +45,13 @@ run "a_time_zone_is_a_name" {
 
   expect_failures = [var.time_zone]
 }
+
+run "a_schedule_has_five_fields" {
+  command = plan
+
+  variables {
+    jobs = { daily = { workflow = "w", cron = "@daily" } }
+  }
+
+  expect_failures = [var.jobs]
+}

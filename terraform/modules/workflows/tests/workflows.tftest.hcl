@@ -50,3 +50,17 @@ run "a_function_that_is_not_deployed_is_missed_before_the_first_run" {
 
   expect_failures = [google_workflows_workflow.workflow["cleanup"]]
 }
+
+run "a_function_that_may_be_missing_is_not_missed" {
+  command = plan
+
+  variables {
+    urls     = { load = "https://load.example" }
+    optional = ["publish"]
+  }
+
+  assert {
+    condition     = !contains(keys(google_workflows_workflow.workflow["cleanup"].user_env_vars), "PUBLISH_URL")
+    error_message = "It would call what is not there."
+  }
+}

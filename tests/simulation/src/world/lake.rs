@@ -96,14 +96,20 @@ struct PlanRequest {
 
 async fn plan(Extension(extract): Extension<Extract>, Body(request): Body<PlanRequest>) -> Json<Value> {
     let tables = extract.platform.pipeline.tables.keys();
-    let items: Vec<Value> = tables.map(|table| json!({"table": table, "partition": request.partition})).collect();
+    // A call a table.
+    let batches: Vec<Value> = tables.map(|table| json!([{"table": table, "partition": request.partition}])).collect();
     Json(json!({
-        "partition": request.partition, "items": items, "sandbox": false, "attempts_per_run": 3, "approval": false,
+        "partition": request.partition, "batches": batches, "sandbox": false, "attempts_per_run": 3, "approval": false,
     }))
 }
 
 #[derive(Deserialize)]
 struct ExtractRequest {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
     table: Identifier,
     partition: PartitionKey,
 }
@@ -112,9 +118,17 @@ async fn extract(
     Extension(extract): Extension<Extract>,
     Body(request): Body<ExtractRequest>,
 ) -> Result<Json<Value>, Problem> {
-    let Extract { platform, world } = extract;
-    let table = platform.pipeline.table(request.table.as_str())?;
-    let partition = request.partition;
+    let mut manifests = Vec::new();
+    for item in request.items {
+        manifests.push(extract_partition(&extract, item).await?);
+    }
+    let (rows, bytes) = (ROWS * manifests.len() as u64, 0);
+    Ok(Json(json!({"manifests": manifests, "rows": rows, "bytes": bytes})))
+}
+
+async fn extract_partition(Extract { platform, world }: &Extract, item: Item) -> Result<Value, Problem> {
+    let table = platform.pipeline.table(item.table.as_str())?;
+    let partition = item.partition;
     let read_at = world.now();
     let version = world.lock().source.get(&(table.name.clone(), partition.clone())).copied().unwrap_or_default();
     let digest = rows(&table.name, &partition, version);
@@ -156,7 +170,5 @@ async fn extract(
             entry.extract(&step, read_at);
         })
         .await?;
-    Ok(Json(json!({"manifests": [
-        {"table": table.name, "partition": partition, "digest": digest, "rows": ROWS, "bytes": bytes},
-    ]})))
+    Ok(json!({"table": table.name, "partition": partition, "digest": digest}))
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ::dbt::{Dbt, Engine as _, Project, Settings, Target};
 use ::pipeline::Pipeline;
-use ::service::{Draft, Local, Parts, Platform, Problem};
+use ::service::{Draft, Local, OpenLineage, Parts, Platform, Problem, Secrets};
 use ::store::Generation;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -315,10 +315,12 @@ impl Place for Here {
             store,
             warehouse: Arc::new(warehouse::SimulatedWarehouse { world: world.clone(), process: process.clone() }),
             dbt: Arc::new(dbt::SimulatedEngine { world: world.clone(), process: process.clone() }),
+            openlineage: OpenLineage::silent(None).into(),
             holder: Holder::instance_of(process.name()),
             lease: LEASE,
             home: Path::new("/simulated").into(),
             local: Arc::new(Nowhere),
+            secrets: Secrets::default(),
         }
     }
 

@@ -63,7 +63,7 @@ const SCENARIOS: &[(Guard, &str, Scenario)] = &[
     (Guard::Admission, "a partition that lacks a table is not published", || {
         Box::pin(async {
             let (_world, service, _folder) = begun(false).await;
-            let table = json!({"table": "orders", "partition": SECOND});
+            let table = json!({"items": [{"table": "orders", "partition": SECOND}]});
             assert_eq!(service.post("/extract", &table).await.0, 200);
             assert_eq!(service.post("/load", &table).await.0, 200);
             daily(&service, FIRST).await["outcome"] == "already_published"
@@ -142,7 +142,7 @@ fn without_the_digest_a_damaged_object_is_loaded() {
             let base = Base::new().await;
             let stage = EmbeddedStage::new(&base).await;
             let service = stage.service("power", Arc::new(Calm));
-            let table = json!({"table": "orders", "partition": SECOND});
+            let table = json!({"items": [{"table": "orders", "partition": SECOND}]});
             assert_eq!(service.post("/extract", &table).await.0, 200);
             stage.damage("orders", SECOND);
             service.post("/load", &table).await

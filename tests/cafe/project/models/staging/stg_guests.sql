@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+select guest_id, full_name from {{ source('till', 'guests') }}
