@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use store::{Error, Generation, Object, ObjectMeta, ObjectStore, Precondition, Upload};
+use store::{Error, Generation, Object, ObjectMeta, ObjectStore, Operations, Precondition, Upload};
 
 use super::no_answer;
 use crate::{Call, Process};
@@ -66,6 +66,10 @@ impl ObjectStore for ObservedStore {
 
     fn local_path(&self, key: &str) -> Option<PathBuf> {
         self.inner.local_path(key)
+    }
+
+    fn operations(&self) -> Operations {
+        self.inner.operations()
     }
 }
 
