@@ -119,12 +119,15 @@ module "functions" {
       instances   = try(function.instances, null)
       environment = name == "publish" ? local.slot_environment : try(function.environment, {})
       volume      = try(function.volume, null)
+      job_hours   = name == "transform" ? var.transform_hours : null
     } if var.images != null
   }
   invokers = {
     for call in concat([for name, _ in local.functions : ["workflows", name]], var.load_on_extract ? [["push", "load"]] : []) :
     "${call[0]} calls ${call[1]}" => { function = call[1], member = local.accounts[call[0]].member } if var.images != null
   }
+
+  job_runners = [local.accounts.workflows.member]
 
   # They look for their datasets when they start.
   depends_on = [module.warehouse]
@@ -138,6 +141,7 @@ module "workflows" {
   pipeline = local.name
   sources  = local.workflows
   urls     = module.functions.urls
+  jobs     = module.functions.jobs
   optional = ["generate"]
   account  = local.accounts.workflows
   invokers = merge({ scheduler = local.accounts.scheduler.member }, { for member in var.operators : member => member })

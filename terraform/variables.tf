@@ -158,6 +158,17 @@ variable "load_on_extract" {
   default     = true
 }
 
+variable "transform_hours" {
+  description = "For how many hours dbt may build one layer, up to 168. By default a request builds it, which ends after an hour; where this is said, a job of Cloud Run, which takes some seconds longer to start."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.transform_hours == null || try(var.transform_hours >= 1 && var.transform_hours <= 168 && floor(var.transform_hours) == var.transform_hours, false)
+    error_message = "A job takes a whole number of hours, 1 to 168."
+  }
+}
+
 variable "source_volume" {
   description = "Where the source's file is copied to: MEMORY, which counts as memory of the instance, or DISK, a preview of Cloud Run."
   type = object({

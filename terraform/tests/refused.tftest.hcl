@@ -124,6 +124,16 @@ run "budget_is_refused" {
   expect_failures = [var.budget]
 }
 
+run "transform_hours_is_refused" {
+  command = plan
+
+  variables {
+    transform_hours = 0.5
+  }
+
+  expect_failures = [var.transform_hours]
+}
+
 run "source_volume_is_refused" {
   command = plan
 

@@ -57,6 +57,26 @@ run "without_images_all_is_made_but_what_runs" {
   }
 }
 
+run "a_layer_that_takes_hours_is_built_by_a_job" {
+  variables {
+    transform_hours = 6
+  }
+
+  assert {
+    condition     = keys(module.functions.jobs) == ["transform"]
+    error_message = "There is no job, or others."
+  }
+}
+
+run "without_hours_there_is_no_job" {
+  command = plan
+
+  assert {
+    condition     = length(module.functions.jobs) == 0
+    error_message = "A job would be made that nobody asked for."
+  }
+}
+
 run "only_publish_may_change_what_is_live" {
   command = plan
 

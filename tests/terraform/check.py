@@ -218,6 +218,7 @@ def grants(plan):
             "google_pubsub_topic_iam_member": lambda: f"topic {after['topic']}",
             "google_pubsub_subscription_iam_member": lambda: f"subscription {after['subscription']}",
             "google_cloud_run_v2_service_iam_member": lambda: "functions",
+            "google_cloud_run_v2_job_iam_member": lambda: f"job {after['name']}",
             # "publish as live-reader"
             "google_service_account_iam_member": lambda: "account " + change["index"].split(" as ")[1],
             "google_artifact_registry_repository_iam_member": lambda: "registry",
@@ -242,9 +243,9 @@ def documented_grants():
     return {(on, role, who) for on, role, members in rows for who in members.split(", ")}
 
 
-def compare_grants(plan, plan_with_secrets):
-    secrets = {row for row in grants(plan_with_secrets) if row[0].startswith("secrets")}
-    planned, documented = grants(plan) | secrets, documented_grants()
+def compare_grants(plan, plan_with_more):
+    more = {row for row in grants(plan_with_more) if row[0].startswith(("secrets", "job"))}
+    planned, documented = grants(plan) | more, documented_grants()
     return [f"docs/permissions.md lacks: {' | '.join(row)}" for row in sorted(planned - documented)] + [
         f"docs/permissions.md has what is not planned: {' | '.join(row)}" for row in sorted(documented - planned)
     ]
@@ -263,7 +264,7 @@ def compare_resources(plan):
     return [
         f"{kind}: {counts.get(kind, 0)} planned, {documented.get(kind, 0)} in docs/deploy.md"
         for kind in kinds
-        if counts.get(kind) != documented.get(kind)
+        if counts.get(kind, 0) != documented.get(kind)
     ]
 
 
@@ -322,12 +323,12 @@ def life(terraform, is_real):
     if done.returncode != 0:
         return
     plan = json.loads(terraform.run("show", "-json", "plan").stdout)
-    done = terraform.run("plan", *options, "-refresh=false", "-var=pipeline_file=tests/own.yaml", "-out=plan-with-secrets")
-    report("plan tests/own.yaml, whose sources have passwords", problems_of(done))
+    done = terraform.run("plan", *options, "-refresh=false", "-var=pipeline_file=tests/own.yaml", "-var=transform_hours=6", "-out=plan-with-more")
+    report("plan tests/own.yaml, whose sources have passwords, with a job", problems_of(done))
     if done.returncode != 0:
         return
-    plan_with_secrets = json.loads(terraform.run("show", "-json", "plan-with-secrets").stdout)
-    report("the plans have the rights that docs/permissions.md lists", compare_grants(plan, plan_with_secrets))
+    plan_with_more = json.loads(terraform.run("show", "-json", "plan-with-more").stdout)
+    report("the plans have the rights that docs/permissions.md lists", compare_grants(plan, plan_with_more))
     report("the plan has the resources that docs/deploy.md lists", compare_resources(plan))
     if is_real:
         return

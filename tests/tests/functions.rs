@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use end_to_end::{Sandbox, built, repository};
+use end_to_end::{Output, Sandbox, building, built, repository};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -57,4 +57,43 @@ fn a_malformed_environment_is_refused_by_name() {
         assert!(!output.status.success());
         assert!(log.contains(value), "{log}");
     }
+}
+
+#[test]
+fn a_job_answers_the_one_request_of_its_arguments_and_the_run_goes_on_from_there() {
+    let sandbox = Sandbox::retail();
+    sandbox.run(&["run", "daily", "--partition", "2025-08-01", "--until", "prepare"]).ok();
+    let attempt = building(&sandbox.home()).unwrap();
+    let id = attempt["slot"]["attempt"].as_str().unwrap().to_owned();
+    let job = |arguments: &[&str]| -> Output {
+        let mut command = Command::new(built("transform"));
+        command.current_dir(repository()).env("BGP_CONFIG", sandbox.config()).env("BGP_HOME", sandbox.home());
+        command.env("CLOUD_RUN_JOB", "transform").args(arguments).output().unwrap().into()
+    };
+    let transform = |layer: &str, recorded: bool| {
+        job(&["/transform", &json!({"attempt": id, "layer": layer, "recorded": recorded}).to_string()])
+    };
+
+    transform("clean", true).refused("/transform answered 422");
+    let first = transform("clean", false).ok().json();
+    assert_eq!(first["layer"], "clean");
+    assert!(!first["models"].as_array().unwrap().is_empty(), "{first}");
+    assert_eq!(transform("clean", true).ok().json(), first);
+    assert_eq!(transform("clean", false).ok().json(), first);
+    let too_early = transform("mart", false);
+    assert_eq!(too_early.json()["code"], "too_early");
+    too_early.refused("/transform answered 409");
+
+    for arguments in [&["/transform"][..], &["transform", "{}"], &["/transform", "{}", "more"]] {
+        job(arguments).refused("the arguments are no request");
+    }
+    job(&["/nowhere", "{}"]).refused("/nowhere answered 404");
+    job(&["/transform", "{"]).refused("/transform answered 4");
+
+    let before = building(&sandbox.home()).unwrap()["steps"]["transform.clean"].clone();
+    assert_eq!(sandbox.day("2025-08-01")["outcome"], "published");
+    let attempt = sandbox.home().join(format!("bucket/attempts/{id}.json"));
+    let attempt: Value = serde_json::from_slice(&std::fs::read(attempt).unwrap()).unwrap();
+    assert_eq!(attempt["steps"]["transform.clean"], before, "the layer was built again");
+    assert_eq!(attempt["ended"]["reason"], "published");
 }

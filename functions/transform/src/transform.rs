@@ -19,6 +19,9 @@ pub(crate) struct TransformRequest {
     attempt: AttemptId,
     /// The layer, one of those that `begin` answered.
     layer: String,
+    /// Answer only what building the layer answered, and build nothing: a job has been told to.
+    #[serde(default)]
+    recorded: bool,
 }
 
 /// What was built.
@@ -60,6 +63,19 @@ async fn run(platform: Platform, request: TransformRequest) -> Result<Transforme
         )));
     };
     let step = layer.step();
+    if request.recorded {
+        let outcome = platform.state.outcome(&request.attempt, &step).await?;
+        return outcome.ok_or_else(|| {
+            Problem::new(
+                Kind::Rejected,
+                "not_built",
+                format!(
+                    "the job that was to build layer {} ended without having done so; its log says why",
+                    layer.name
+                ),
+            )
+        });
+    }
     platform.state.step(&request.attempt, &step, Box::pin(build(&platform, &request.attempt, &plan, layer))).await
 }
 

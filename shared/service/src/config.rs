@@ -74,6 +74,8 @@ pub const OPENLINEAGE_NAMESPACE: &str = "OPENLINEAGE_NAMESPACE";
 pub const PORT: &str = "PORT";
 /// Set by Cloud Run: the name of the service.
 pub const K_SERVICE: &str = "K_SERVICE";
+/// Set by Cloud Run: the name of the job, in a container that answers one request.
+pub const CLOUD_RUN_JOB: &str = "CLOUD_RUN_JOB";
 
 /// Set by Google's tools: where application default credentials are.
 pub const GOOGLE_APPLICATION_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -344,7 +346,7 @@ impl CloudConfig {
             storage_endpoint: endpoint(BGP_STORAGE_ENDPOINT)?,
             pubsub_endpoint: endpoint(BGP_PUBSUB_ENDPOINT)?,
             source_limit_bytes: source_limit_mebibytes << 20,
-            service: text(K_SERVICE),
+            service: text(K_SERVICE).or_else(|| text(CLOUD_RUN_JOB)),
             credentials: credentials.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
         })
     }

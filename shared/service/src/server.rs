@@ -6,18 +6,24 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::DefaultBodyLimit;
+use axum::http::{Request, header};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Config, Guard, Platform, Problem, start_logs};
+use crate::{Config, Guard, Kind, Platform, Problem, start_logs};
 
 /// Requests are names and dates; whatever is larger is none.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// An answer is what a step has done: names and numbers.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Cloud Run kills ten seconds after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -36,14 +42,14 @@ pub fn with_service_routes(title: &str, routes: OpenApiRouter, guard: Guard) -> 
         .route("/openapi.json", get(async move || Json(description)))
         .fallback(async |uri: axum::http::Uri| {
             Problem::new(
-                crate::Kind::NotFound,
+                Kind::NotFound,
                 "no_endpoint",
                 format!("there is no endpoint {}; /openapi.json lists those there are", uri.path()),
             )
         })
         .method_not_allowed_fallback(async |method: axum::http::Method, uri: axum::http::Uri| {
             Problem::new(
-                crate::Kind::Rejected,
+                Kind::Rejected,
                 "method",
                 format!("{} does not take {method}; /openapi.json says what it takes", uri.path()),
             )
@@ -87,7 +93,8 @@ impl Server {
     }
 }
 
-/// The `main` of a function: reads the environment, opens the platform, serves until SIGTERM or SIGINT.
+/// The `main` of a function: reads the environment, opens the platform, serves until SIGTERM or SIGINT. With two arguments, a
+/// path and a body, it answers that one request and ends, as a job of Cloud Run does: whoever starts a container may.
 pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) -> ExitCode {
     let run = || -> Result<(), Problem> {
         let config = Config::from_env().map_err(|error| Problem::rejected(error.to_string()))?;
@@ -95,6 +102,13 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
         runtime.block_on(async {
             let stopped = stop_signal().map_err(|error| Problem::internal(error.to_string()))?;
+            if let Some((path, body)) = only_request()? {
+                let router = with_service_routes(name, routes(Platform::open(&config).await?), Guard::default());
+                return tokio::select! {
+                    answered = answer(router, &path, body) => answered,
+                    () = stopped => Err(Problem::new(Kind::Unavailable, "stopped", "stopped before there was an answer")),
+                };
+            }
             let guard = Guard::new(&config.access)?;
             let router = with_service_routes(name, routes(Platform::open(&config).await?), guard);
             let server = Server::start(config.listen, router)
@@ -116,6 +130,37 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
             ExitCode::FAILURE
         }
     }
+}
+
+/// The request that the arguments are, if there are any.
+fn only_request() -> Result<Option<(String, String)>, Problem> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (None, ..) => Ok(None),
+        (Some(path), Some(body), None) if path.starts_with('/') => Ok(Some((path, body))),
+        _ => Err(Problem::rejected(
+            "the arguments are no request; give none to serve, or a path and a JSON body to answer one request, such as \
+             /transform '{...}'",
+        )),
+    }
+}
+
+/// Prints the answer to one request; a problem if it is none of success.
+async fn answer(router: Router, path: &str, body: String) -> Result<(), Problem> {
+    let request = Request::post(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body))
+        .map_err(|error| Problem::rejected(format!("{path} is no path: {error}")))?;
+    let Ok(response) = router.oneshot(request).await;
+    let status = response.status();
+    let answer = to_bytes(response.into_body(), MAX_ANSWER_BYTES)
+        .await
+        .map_err(|error| Problem::internal(format!("the answer could not be read: {error}")))?;
+    println!("{}", String::from_utf8_lossy(&answer));
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::Rejected, "not_done", format!("{path} answered {status}")))
 }
 
 /// A future that ends at SIGTERM or SIGINT. From this call on neither kills the process: so call it before anybody is told that

@@ -354,6 +354,11 @@ impl State {
     {
         step::run(self, id, name, work).await
     }
+
+    /// What a step of an attempt answered, if it is done. [`Error::Over`] where it is not and will not be.
+    pub async fn outcome<T: DeserializeOwned>(&self, id: &AttemptId, name: &str) -> Result<Option<T>, Error> {
+        step::outcome(self, id, name).await
+    }
 }
 
 /// A precondition that is a guard.

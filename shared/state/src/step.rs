@@ -95,6 +95,20 @@ impl State {
     }
 }
 
+/// What a step answered, if it is done.
+pub(crate) async fn outcome<T: DeserializeOwned>(
+    state: &State,
+    id: &AttemptId,
+    name: &str,
+) -> Result<Option<T>, Error> {
+    let mut attempt = state.attempt(id).await?;
+    match (attempt.steps.remove(name).and_then(|step| step.outcome), attempt.ended) {
+        (Some(outcome), _) => Ok(Some(serde_json::from_value(outcome)?)),
+        (None, Some(ended)) => Err(Error::Over { id: id.clone(), ended }),
+        (None, None) => Ok(None),
+    }
+}
+
 pub(crate) async fn run<T, E, F>(state: &State, id: &AttemptId, name: &str, work: F) -> Result<T, E>
 where
     T: Serialize + DeserializeOwned,

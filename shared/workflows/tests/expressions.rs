@@ -152,6 +152,7 @@ fn functions() {
         (r#"text.substring(time.format(sys.now(), "Europe/Paris"), 0, 10)"#, json!("2024-07-12")),
         (r#"time.parse("2024-07-12T14:50:33.5+02:00")"#, json!(1_720_788_633.5)),
         (r#"sys.get_env("REGION")"#, json!("here")),
+        (r#"sys.get_env("REGION", "elsewhere")"#, json!("here")),
         ("len(uuid.generate())", json!(36)),
     ];
     check(table);

@@ -121,6 +121,9 @@ fn expressions() -> Vec<Row> {
         ("error tags", "s - 1", Err("TypeError")),
         ("error tags", r#"int("twelve")"#, Err("ValueError")),
         ("error tags", r#"sys.get_env("NOBODY_SET_IT")"#, Err("KeyError")),
+        // stdlib/sys/get_env
+        ("sys.get_env", r#"sys.get_env("NOBODY_SET_IT", "by default")"#, Ok(json!("by default"))),
+        ("sys.get_env", r#"sys.get_env("NOBODY_SET_IT", 7)"#, Err("TypeError")),
     ]
 }
 

@@ -98,3 +98,64 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   role     = "roles/run.invoker"
   member   = each.value.member
 }
+
+# What may take longer than the hour of a request: the same program, which answers the one request of its arguments and ends.
+resource "google_cloud_run_v2_job" "function" {
+  for_each = { for name, function in var.functions : name => function if function.job_hours != null }
+
+  project             = var.project
+  name                = each.key
+  location            = var.region
+  deletion_protection = false # it holds no data
+  labels              = { pipeline = var.pipeline }
+
+  template {
+    labels = { pipeline = var.pipeline }
+
+    template {
+      service_account       = each.value.account
+      execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
+      timeout               = "${each.value.job_hours * 3600}s"
+      # The run of a workflow decides whether there is another try.
+      max_retries = 0
+
+      containers {
+        image   = each.value.image
+        command = ["/app/${each.key}"]
+
+        resources {
+          limits = {
+            cpu    = each.value.cpu
+            memory = each.value.memory
+          }
+        }
+
+        dynamic "env" {
+          for_each = merge(var.environment, each.value.environment)
+          content {
+            name  = env.key
+            value = env.value
+          }
+        }
+      }
+    }
+  }
+
+  lifecycle {
+    # Said by whatever client touched it last.
+    ignore_changes = [client, client_version]
+  }
+}
+
+resource "google_cloud_run_v2_job_iam_member" "runner" {
+  for_each = {
+    for pair in setproduct(keys(google_cloud_run_v2_job.function), var.job_runners, ["roles/run.jobsExecutorWithOverrides", "roles/run.viewer"]) :
+    join(" ", pair) => { job = pair[0], member = pair[1], role = pair[2] }
+  }
+
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_job.function[each.value.job].name
+  role     = each.value.role
+  member   = each.value.member
+}

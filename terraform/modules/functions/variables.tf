@@ -31,11 +31,17 @@ variable "functions" {
     instances   = optional(number, 2)
     environment = optional(map(string), {})
     volume      = optional(object({ medium = string, gib = number }))
+    job_hours   = optional(number)
   }))
 
   validation {
     condition     = alltrue([for function in values(var.functions) : can(regex("@sha256:[0-9a-f]{64}$", function.image))])
     error_message = "The image of a function is named by its digest."
+  }
+
+  validation {
+    condition     = alltrue([for function in values(var.functions) : function.job_hours == null || function.volume == null])
+    error_message = "A job has no volume: what copies a source is a service."
   }
 
   validation {
@@ -48,4 +54,10 @@ variable "invokers" {
   description = "Who may call which function."
   type        = map(object({ function = string, member = string }))
   default     = {}
+}
+
+variable "job_runners" {
+  description = "Members who run the jobs of functions that have one."
+  type        = set(string)
+  default     = []
 }

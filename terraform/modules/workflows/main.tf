@@ -11,7 +11,10 @@ resource "google_workflows_workflow" "workflow" {
   call_log_level      = "LOG_ERRORS_ONLY"
   deletion_protection = false # it holds no data
   labels              = { pipeline = var.pipeline }
-  user_env_vars       = { for name, url in var.urls : "${upper(name)}_URL" => url }
+  user_env_vars = merge(
+    { for name, url in var.urls : "${upper(name)}_URL" => url },
+    { for name, job in var.jobs : "${upper(name)}_JOB" => job },
+  )
 
   lifecycle {
     precondition {

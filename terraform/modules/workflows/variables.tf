@@ -23,6 +23,12 @@ variable "urls" {
   type        = map(string)
 }
 
+variable "jobs" {
+  description = "The address of each function's job, where it has one. A workflow reads them as NAME_JOB."
+  type        = map(string)
+  default     = {}
+}
+
 variable "optional" {
   description = "Functions that workflows ask for whether they are needed before they call them, and that may be missing."
   type        = set(string)

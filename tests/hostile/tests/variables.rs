@@ -9,13 +9,14 @@ use service::Config;
 const SOURCE: &str = include_str!("../../../shared/service/src/config.rs");
 
 /// Variables that say where files are, are secret, or are Google's, take any text.
-const FREE: [&str; 10] = [
+const FREE: [&str; 11] = [
     "BGP_CONFIG",
     "BGP_HOME",
     "BGP_CACHE",
     "BGP_PYTHON",
     "BGP_DBT_PARSED",
     "K_SERVICE",
+    "CLOUD_RUN_JOB",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "CLOUDSDK_CONFIG",
     "BGP_TOKEN",

@@ -19,6 +19,7 @@
 
 mod calls;
 mod embedded;
+mod job;
 pub mod matrix;
 mod night;
 mod observed;

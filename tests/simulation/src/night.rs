@@ -137,6 +137,10 @@ async fn work(world: Arc<World>, number: u64, fates: Arc<Chance>, mut rng: Rng) 
             5 => drop(service.post("/cleanup", &json!({})).await),
             _ => {}
         }
+        if rng.u8(..4) == 0 {
+            service.transform_by_job();
+            world.saw("transform by a job");
+        }
         let run = format!("run-{number}-{round}");
         let caller = service.caller().clone();
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::service::{Guard, Parts, Platform, with_service_routes};
@@ -15,6 +16,7 @@ use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 use workflows::{Host, Http, HttpFailure, Raised, Request, Response, Workflow};
 
+use crate::job::{self, Asked, JOB};
 use crate::{Call, Fates, Process, observed};
 
 /// The workflow that is deployed.
@@ -42,6 +44,9 @@ pub struct Service {
     /// Whoever runs the workflows.
     caller: Arc<Process>,
     daily: Workflow,
+    /// Whether layers are built by a job of Cloud Run.
+    has_job: AtomicBool,
+    executions: job::Executions,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +65,14 @@ impl Service {
             fates,
             instance: Mutex::default(),
             daily: Workflow::parse("daily.yaml", DAILY).unwrap(),
+            has_job: AtomicBool::new(false),
+            executions: job::Executions::default(),
         })
+    }
+
+    /// From now on layers are built by a job of Cloud Run.
+    pub fn transform_by_job(&self) {
+        self.has_job.store(true, Ordering::Relaxed);
     }
 
     /// The process that runs workflows.
@@ -75,7 +87,14 @@ impl Service {
             return instance.clone();
         }
         current.0 += 1;
-        let process = Process::new(format!("{}-{}", self.name, current.0), self.fates.clone());
+        let instance = self.start(&format!("{}-{}", self.name, current.0));
+        current.1 = Some(instance.clone());
+        instance
+    }
+
+    /// A new instance.
+    fn start(&self, name: &str) -> Instance {
+        let process = Process::new(name, self.fates.clone());
         let platform = Platform::from(observed(self.place.parts(&process), &process));
         let routes = self
             .place
@@ -84,9 +103,24 @@ impl Service {
             .merge(transform::routes(platform.clone()))
             .merge(audit::routes(platform.clone()))
             .merge(publish::routes(platform));
-        let instance = Instance { process, router: with_service_routes("simulated", routes, Guard::default()) };
-        current.1 = Some(instance.clone());
-        instance
+        Instance { process, router: with_service_routes("simulated", routes, Guard::default()) }
+    }
+
+    /// What the job is asked for. An execution is an instance of its own, that answers one request and ends.
+    fn ask_job(&self, asked: Asked) -> Response {
+        match asked {
+            Asked::Look { execution } => self.executions.look(execution),
+            Asked::Run { path, body } => {
+                let (name, answer, ended) = self.executions.start();
+                let instance = self.start(&format!("{}-{name}", self.name));
+                tokio::spawn(async move {
+                    // Nobody reads what it answers.
+                    let _ = exchange(instance, path, body.into_bytes()).await;
+                    ended.store(true, Ordering::Relaxed);
+                });
+                answer
+            }
+        }
     }
 
     /// The process of the instance that takes requests now.
@@ -122,6 +156,9 @@ impl Service {
         let mut environment: BTreeMap<String, String> =
             FUNCTIONS.iter().map(|name| ((*name).to_owned(), "http://function".to_owned())).collect();
         environment.insert("GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID".to_owned(), run.to_owned());
+        if self.has_job.load(Ordering::Relaxed) {
+            environment.insert("TRANSFORM_JOB".to_owned(), JOB.to_owned());
+        }
         host.environment = environment;
         self.daily.run(argument, &host).await
     }
@@ -162,9 +199,13 @@ struct Line {
 #[async_trait]
 impl Http for Line {
     async fn send(&self, request: Request) -> Result<Response, HttpFailure> {
+        let asked_of_job = job::asked(&request.url, request.body.as_deref()).transpose()?;
         let path = request.url.trim_start_matches("http://function").to_owned();
         let (service, timeout, subject) = (self.service.clone(), request.timeout, path.clone());
         let work = async move {
+            if let Some(asked) = asked_of_job {
+                return Ok(service.ask_job(asked));
+            }
             let answer = exchange(service.instance(), path, request.body.unwrap_or_default());
             tokio::select! {
                 biased;

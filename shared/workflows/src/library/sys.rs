@@ -12,14 +12,20 @@ use crate::value::Value;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "sys.get_env",
-        parameters: &["name"],
+        parameters: &["name", "default"],
         required: 1,
         body: Body::Pure(|arguments, host| {
             let name = arguments.text(0)?;
-            let value = host.environment.get(&**name);
-            value
-                .map(|value| Value::text(value.as_str()))
-                .ok_or_else(|| Exception::key_error(format!("environment variable {name:?} is not set")))
+            let default = match arguments.get(1) {
+                Value::Null => None,
+                _ => Some(arguments.text(1)?),
+            };
+            match host.environment.get(&**name) {
+                Some(value) => Ok(Value::text(value.as_str())),
+                None => default
+                    .map(|default| Value::Text(default.clone()))
+                    .ok_or_else(|| Exception::key_error(format!("environment variable {name:?} is not set"))),
+            }
         }),
     },
     Function {

@@ -73,6 +73,36 @@ run "what_is_written_has_a_bound_where_a_source_is_copied" {
   }
 }
 
+run "a_job_is_the_same_program_with_more_time" {
+  variables {
+    functions = {
+      load      = { description = "Loads.", account = "load@example.com", image = "us-central1-docker.pkg.dev/example-project/bluegreenprint/functions@sha256:0000000000000000000000000000000000000000000000000000000000000000" }
+      transform = { description = "Builds.", account = "transform@example.com", image = "us-central1-docker.pkg.dev/example-project/bluegreenprint/dbt@sha256:0000000000000000000000000000000000000000000000000000000000000000", job_hours = 6 }
+    }
+    job_runners = ["serviceAccount:workflows@example.com"]
+  }
+
+  assert {
+    condition     = keys(output.jobs) == ["transform"] && keys(output.urls) == ["load", "transform"]
+    error_message = "A job is missing, or everywhere, or instead of the service."
+  }
+
+  assert {
+    condition = alltrue([for task in google_cloud_run_v2_job.function["transform"].template[0].template : (
+      task.timeout == "21600s" && task.max_retries == 0 && task.service_account == "transform@example.com"
+      && task.containers[0].command == google_cloud_run_v2_service.function["transform"].template[0].containers[0].command
+      && task.containers[0].image == google_cloud_run_v2_service.function["transform"].template[0].containers[0].image
+      && task.containers[0].env == google_cloud_run_v2_service.function["transform"].template[0].containers[0].env
+    )])
+    error_message = "The job is something else than the function with more time."
+  }
+
+  assert {
+    condition     = join(", ", [for runner in google_cloud_run_v2_job_iam_member.runner : "${runner.member} ${runner.role} ${runner.name}"]) == "serviceAccount:workflows@example.com roles/run.jobsExecutorWithOverrides transform, serviceAccount:workflows@example.com roles/run.viewer transform"
+    error_message = "Somebody else may run a job, or who has to may not."
+  }
+}
+
 run "an_image_by_tag_is_refused" {
   command = plan
 

@@ -28,6 +28,19 @@ run "a_workflow_is_the_file_and_finds_the_functions" {
   }
 }
 
+run "a_workflow_finds_the_jobs" {
+  command = plan
+
+  variables {
+    jobs = { transform = "https://run.example/v2/projects/p/locations/l/jobs/transform" }
+  }
+
+  assert {
+    condition     = google_workflows_workflow.workflow["cleanup"].user_env_vars["TRANSFORM_JOB"] == var.jobs.transform
+    error_message = "It does not find the job, and a request would end after an hour."
+  }
+}
+
 run "who_starts_others_may" {
   command = plan
 

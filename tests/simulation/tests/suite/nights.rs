@@ -12,7 +12,7 @@ use serde_json::json;
 use simulation::{Night, is_full, night, report, seed};
 
 /// What has to happen in some night or other: otherwise they show nothing.
-const EXPECTED: [&str; 9] = [
+const EXPECTED: [&str; 10] = [
     "commit",
     "refusal",
     "mixed views",
@@ -22,6 +22,7 @@ const EXPECTED: [&str; 9] = [
     "run failed",
     "late effect",
     "finished layers taken over",
+    "transform by a job",
 ];
 
 fn nights(first: u64, count: u64) -> Vec<Night> {
