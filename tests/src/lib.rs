@@ -14,8 +14,9 @@ mod readers;
 pub mod shop;
 mod up;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -309,6 +310,31 @@ impl Running {
     /// Stops the process where it is.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+    }
+
+    /// Whether the process holds a lock on a file of this home that others lock too; a slot is its own.
+    pub fn holds_a_lock(&self, home: &Path) -> bool {
+        let mut shared = BTreeSet::new();
+        let mut folders = vec![home.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                    Ok(metadata) if !entry.file_name().to_string_lossy().starts_with("slot_") => {
+                        shared.insert(metadata.ino());
+                    }
+                    // What has just gone is locked by nobody.
+                    _ => {}
+                }
+            }
+        }
+        // Such as `3: FLOCK  ADVISORY  WRITE 4711 fe:01:262200 0 EOF`; with `->` after the number it is waited for.
+        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        let process = self.child.id().to_string();
+        locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|lock| {
+            let inode = lock.get(5).and_then(|file| file.rsplit(':').next()?.parse().ok());
+            lock.get(4) == Some(&process.as_str()) && inode.is_some_and(|inode: u64| shared.contains(&inode))
+        })
     }
 
     /// Lets a stopped process go on.
