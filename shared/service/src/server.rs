@@ -12,18 +12,21 @@ use axum::{Json, Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Config, Guard, Platform, Problem, start_logs};
+use crate::telemetry::FLUSH;
+use crate::trace::traced;
+use crate::{Config, Guard, Platform, Problem, Telemetry, start_logs};
 
 /// Requests are names and dates; whatever is larger is none.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Cloud Run kills ten seconds after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(9);
+/// Cloud Run kills ten seconds after SIGTERM. One is to spare, and one for the last spans.
+const DRAIN: Duration = Duration::from_secs(9 - FLUSH.as_secs());
 
 /// Adds `/health` and `/openapi.json` to the routes of a function, and the bounds of every request. All but `/health` is
-/// behind `guard`.
+/// behind `guard`, and in a trace.
 pub fn with_service_routes(title: &str, routes: OpenApiRouter, guard: Guard) -> Router {
     let (router, mut description) = routes.split_for_parts();
     title.clone_into(&mut description.info.title);
@@ -50,6 +53,7 @@ pub fn with_service_routes(title: &str, routes: OpenApiRouter, guard: Guard) -> 
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(guard, Guard::check))
+        .layer(middleware::from_fn(traced))
         .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
 }
 
@@ -91,9 +95,9 @@ impl Server {
 pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) -> ExitCode {
     let run = || -> Result<(), Problem> {
         let config = Config::from_env().map_err(|error| Problem::rejected(error.to_string()))?;
-        start_logs(name, &config.log_filter);
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
         runtime.block_on(async {
+            let telemetry = Telemetry::start(name, &config)?;
             let stopped = stop_signal().map_err(|error| Problem::internal(error.to_string()))?;
             let guard = Guard::new(&config.access)?;
             let router = with_service_routes(name, routes(Platform::open(&config).await?), guard);
@@ -104,6 +108,7 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
             stopped.await;
             tracing::info!("stopping");
             server.stop().await;
+            telemetry.end().await;
             Ok(())
         })
     };
@@ -137,7 +142,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 pub async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    match tokio::spawn(work).await {
+    match tokio::spawn(work.in_current_span()).await {
         Ok(outcome) => outcome,
         Err(failure) => Err(Problem::internal(format!("the step broke off: {failure}"))),
     }
