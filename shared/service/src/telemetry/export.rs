@@ -141,7 +141,9 @@ pub(super) fn is_google(url: &Url) -> bool {
 #[async_trait]
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sending = self.runtime.spawn(tokio::time::timeout(TIMEOUT, self.clone().send(request)));
+        let sender = self.clone();
+        // The clock is the runtime's as well.
+        let sending = self.runtime.spawn(async { tokio::time::timeout(TIMEOUT, sender.send(request)).await });
         let outcome = match sending.await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Err(error.into()),
