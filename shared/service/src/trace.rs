@@ -25,13 +25,13 @@ pub(crate) fn is_own(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target() == "trace"
 }
 
-/// Sends a request on, in a span of its own.
+/// Sends a request on, in a span of its own. Its numbers are signed, for OpenTelemetry makes texts of others.
 pub(crate) async fn traced(request: Request, next: Next) -> Response {
     let span = of_request(&request);
     let seen = span.clone();
     async move {
         let response = next.run(request).await;
-        seen.record("http.response.status_code", response.status().as_u16());
+        seen.record("http.response.status_code", i64::from(response.status().as_u16()));
         if response.status().is_server_error() {
             seen.record("otel.status_code", "ERROR");
         }
@@ -81,7 +81,7 @@ pub(crate) fn note(body: &[u8]) {
     for name in SUBJECTS {
         match members.get(name) {
             Some(Value::String(text)) if text.len() <= MAX_WORD => _ = span.record(name, text.as_str()),
-            Some(Value::Number(number)) => _ = span.record(name, number.as_u64()),
+            Some(Value::Number(number)) => _ = span.record(name, number.as_i64()),
             _ => {}
         }
     }

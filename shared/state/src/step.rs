@@ -146,7 +146,7 @@ async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde
                     Ok(_) => {
                         // Asked for by its attempt, a step is a run's and a cycle's too.
                         let span = tracing::Span::current();
-                        span.record("run", next.run.as_str()).record("cycle", next.slot.cycle);
+                        span.record("run", next.run.as_str()).record("cycle", next.slot.cycle.cast_signed());
                         return Ok(None);
                     }
                     Err(store::Error::Conflict { .. }) => {}

@@ -142,7 +142,7 @@ impl Http for Traced {
         );
         request.headers.extend(service::traceparent(&span).map(|value| ("traceparent".to_owned(), value)));
         let response = self.0.send(request).instrument(span.clone()).await?;
-        span.record("http.response.status_code", response.code);
+        span.record("http.response.status_code", i64::from(response.code));
         Ok(response)
     }
 }

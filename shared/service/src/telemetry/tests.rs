@@ -277,7 +277,7 @@ mod exported {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             (format!("http://{}", listener.local_addr().unwrap()), listener)
         };
-        for address in [format!("http://{}", refusing.address), "http://127.0.0.1:9".to_owned(), silent] {
+        for address in [format!("http://{}", refusing.address), "http://127.0.0.1:9".to_owned(), silent.clone()] {
             let (telemetry, provider) = exporting(&address);
             let logged = Logged::new(&provider, "warn", None);
             let server = serve().await;
@@ -286,7 +286,10 @@ mod exported {
             let begun = Instant::now();
             telemetry.end().await;
             assert!(begun.elapsed() < FLUSH * 2, "{address}: {:?}", begun.elapsed());
-            logged.line("the last spans were not exported");
+            // Whoever answers, or can't be reached, is told of as it happens.
+            let unsent =
+                logged.lines().iter().filter(|line| line["message"] == "the last spans were not exported").count();
+            assert_eq!(unsent, usize::from(address == silent), "{address}");
         }
         assert_eq!(spans(&received).len(), 2);
     }
