@@ -31,6 +31,8 @@ locals {
     BGP_BUCKET   = module.lake.name
     BGP_TOPIC    = module.events.topic
     BGP_LOG      = var.log_filter
+    # Spans, as OpenTelemetry's own libraries are told where to.
+    OTEL_EXPORTER_OTLP_ENDPOINT = "https://telemetry.googleapis.com"
   }
 
   # A source's file has to fit into the volume twice: as it was, and as it is being changed.

@@ -7,6 +7,7 @@ module "services" {
     "bigquery.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudscheduler.googleapis.com",
+    "cloudtrace.googleapis.com",
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",
     "logging.googleapis.com",
@@ -14,6 +15,7 @@ module "services" {
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "storage.googleapis.com",
+    "telemetry.googleapis.com",
     "workflowexecutions.googleapis.com",
     "workflows.googleapis.com",
     ],
@@ -166,6 +168,7 @@ module "observability" {
   project             = module.services.project
   pipeline            = local.name
   notify              = var.notify
+  traced              = { for name, _ in local.functions : name => local.accounts[name].member }
   publish_by_hour_utc = var.publish_by_hour_utc
   dead_letters        = module.events.dead_letters
 }

@@ -25,6 +25,7 @@ mod readers;
 mod refusals;
 mod rollback;
 mod takeovers;
+mod telemetry;
 mod tpch;
 mod types;
 mod whole;

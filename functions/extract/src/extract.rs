@@ -274,5 +274,6 @@ async fn admit(state: &State, fresh: Manifest) -> Result<Manifest, Error> {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    spawn_blocking(work).await.map_err(Error::internal("the extraction was interrupted"))?
+    let span = tracing::Span::current();
+    spawn_blocking(move || span.in_scope(work)).await.map_err(Error::internal("the extraction was interrupted"))?
 }

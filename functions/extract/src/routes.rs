@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use pipeline::Changes;
 use serde::{Deserialize, Serialize};
 use service::{Body, Kind, Platform, Problem, check_number, detached, each};
+use tracing::{Instrument, info_span};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -159,7 +160,10 @@ async fn extract_partitions(
         })
         .collect::<Result<Vec<_>, Problem>>()?;
     detached(async move {
-        let work = items.into_iter().map(|(table, partition)| extract_partition(platform.clone(), table, partition));
+        let work = items.into_iter().map(|(table, partition)| {
+            let span = info_span!(target: "trace", "extract", %table, %partition);
+            extract_partition(platform.clone(), table, partition).instrument(span)
+        });
         let manifests: Vec<Manifest> = each(work).await?.into_iter().flatten().collect();
         Ok(Extracted {
             rows: manifests.iter().map(|manifest| manifest.rows).sum(),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use pipeline::{Mode, Table};
 use serde::{Deserialize, Serialize};
 use service::{Body, Kind, Platform, Problem, check_number, detached, each};
+use tracing::{Instrument, info_span};
 use utoipa::ToSchema;
 use wap::{Digest, LedgerStep, Manifest, PartitionKey};
 
@@ -82,6 +83,11 @@ pub(crate) async fn load(
 /// What is loaded is what was extracted last, whatever digest was asked for: a run that slept, or an event that came late,
 /// asks for a content that has been replaced since, and `raw` must not go back to it.
 pub(crate) async fn run(platform: Platform, item: LoadItem) -> Result<Loaded, Problem> {
+    let span = info_span!(target: "trace", "load", table = item.table, partition = %item.partition);
+    replace(platform, item).instrument(span).await
+}
+
+async fn replace(platform: Platform, item: LoadItem) -> Result<Loaded, Problem> {
     let LoadItem { table, partition, digest: asked } = item;
     let table = platform.pipeline.table(&table)?;
     table.calendar.window(&partition)?;

@@ -17,7 +17,7 @@ mod usage;
 use std::process::ExitCode;
 
 use clap::Parser;
-use service::Config;
+use service::{Config, Telemetry};
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
@@ -59,38 +59,47 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         config.target = target.into();
     }
     // Facts and progress are for people here; what functions log is kept for those who ask by BGP_LOG.
-    let filter = if config.log_filter == "info" { "off" } else { &config.log_filter };
-    service::start_logs("bgp", filter);
+    if config.log_filter == "info" {
+        "off".clone_into(&mut config.log_filter);
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
-        #[cfg(feature = "google")]
-        let _emulators = emulated::start(&mut config).await?;
-        match arguments.command {
-            Command::Demo(options) => commands::demo::demo(&config, &options).await,
-            Command::Run(options) => commands::run::run(&config, &options).await,
-            Command::Backfill(options) => commands::backfill::backfill(&config, &options).await,
-            Command::Status(options) => commands::status::status(&config, &options).await,
-            Command::Assets(options) => commands::assets::assets(&config, &options).await,
-            Command::Init(options) => commands::init::init(&config, &options).await,
-            Command::Publish(options) => commands::publish::publish(&config, &options).await,
-            Command::Rollback(options) => commands::rollback::rollback(&config, &options).await,
-            Command::Retire(options) => commands::retire::retire(&config, &options).await,
-            Command::Hold(options) => commands::hold::hold(&config, &options).await,
-            Command::Release(options) => commands::hold::release(&config, &options).await,
-            Command::Cleanup(options) => commands::cleanup::cleanup(&config, &options).await,
-            Command::Diff(options) => commands::diff::diff(&config, &options).await,
-            Command::Doctor(options) => commands::doctor::doctor(&config, &options).await,
-            Command::Restore(options) => commands::restore::restore(&config, &options).await,
-            Command::Cost(options) => commands::cost::cost(&config, &options).await,
-            Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
-            Command::Digest(options) => commands::digest::digest(&config, &options).await,
-            Command::Sql(options) => commands::sql::sql(&config, &options).await,
-            Command::Up(options) => commands::up::up(&config, &options).await,
-            Command::Workflows(options) => commands::workflows::workflows(&options),
-            Command::Bench(options) => bench::bench(&config, &options).await,
-        }
+        let telemetry = Telemetry::start("bgp", &config)?;
+        let outcome = command(arguments.command, config).await;
+        telemetry.end().await;
+        outcome
     });
     // Work that was abandoned, such as a query after Ctrl-C, must not keep the program.
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg_attr(not(feature = "google"), expect(unused_mut, reason = "emulators say where they are"))]
+async fn command(command: Command, mut config: Config) -> Result<(), Failure> {
+    #[cfg(feature = "google")]
+    let _emulators = emulated::start(&mut config).await?;
+    match command {
+        Command::Demo(options) => commands::demo::demo(&config, &options).await,
+        Command::Run(options) => commands::run::run(&config, &options).await,
+        Command::Backfill(options) => commands::backfill::backfill(&config, &options).await,
+        Command::Status(options) => commands::status::status(&config, &options).await,
+        Command::Assets(options) => commands::assets::assets(&config, &options).await,
+        Command::Init(options) => commands::init::init(&config, &options).await,
+        Command::Publish(options) => commands::publish::publish(&config, &options).await,
+        Command::Rollback(options) => commands::rollback::rollback(&config, &options).await,
+        Command::Retire(options) => commands::retire::retire(&config, &options).await,
+        Command::Hold(options) => commands::hold::hold(&config, &options).await,
+        Command::Release(options) => commands::hold::release(&config, &options).await,
+        Command::Cleanup(options) => commands::cleanup::cleanup(&config, &options).await,
+        Command::Diff(options) => commands::diff::diff(&config, &options).await,
+        Command::Doctor(options) => commands::doctor::doctor(&config, &options).await,
+        Command::Restore(options) => commands::restore::restore(&config, &options).await,
+        Command::Cost(options) => commands::cost::cost(&config, &options).await,
+        Command::Receipt(options) => commands::receipt::receipt(&config, &options).await,
+        Command::Digest(options) => commands::digest::digest(&config, &options).await,
+        Command::Sql(options) => commands::sql::sql(&config, &options).await,
+        Command::Up(options) => commands::up::up(&config, &options).await,
+        Command::Workflows(options) => commands::workflows::workflows(&options),
+        Command::Bench(options) => bench::bench(&config, &options).await,
+    }
 }

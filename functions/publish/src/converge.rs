@@ -46,6 +46,8 @@ pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem>
         let mixed = converged.mixed.as_secs_f64();
         let receipt = receipt(&record, live, &attempt, Some(mixed))?;
         state.put_receipt(&receipt).await?;
+        let mixed_milliseconds = u64::try_from(converged.mixed.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(cycle = record.cycle, mixed_milliseconds, "converged");
         if is_new {
             platform.tell_lineage(&receipt.run, Some(&attempt), End::Published(&receipt)).await;
         }

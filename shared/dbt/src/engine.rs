@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tracing::{Instrument, info_span};
 use wap::Digest;
 
 use crate::command::{
@@ -97,6 +98,11 @@ impl Dbt {
     /// Sends a command to a worker that knows the project. The worker is out of its place meanwhile: whoever drops this
     /// future, drops the worker.
     async fn command(&self, command: &Value) -> Result<CommandAnswer, Error> {
+        let name = format!("dbt {}", command["do"].as_str().unwrap_or_default());
+        self.ask(command).instrument(info_span!(target: "trace", "dbt", otel.name = name, otel.kind = "client")).await
+    }
+
+    async fn ask(&self, command: &Value) -> Result<CommandAnswer, Error> {
         let key = self.key().await?;
         let mut slot = self.worker.lock().await;
         let mut worker = self.ready(slot.take(), key).await?;

@@ -45,7 +45,7 @@ impl EventSink for PubSubSink {
         let id = event.fact.id();
         let message = message(event.to_cloud_event()?);
         // An event that was published twice is one event to whoever reads its id, so an unknown outcome needs no look.
-        match retry(&self.budget, "publishing", || publish(&self.publisher, &message)).await {
+        match retry(&self.budget, "pubsub publish", || publish(&self.publisher, &message)).await {
             Ok(()) => Ok(()),
             Err(error) if error.failure() == Failure::Final => {
                 Err(Error::rejected(format!("topic {} did not take event {id}: {error}", self.topic)))

@@ -11,6 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use tokio::time::{Instant, sleep};
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 /// What a failed call means for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +123,8 @@ impl Default for Budget {
 
 /// Repeats a call that may be made any number of times: a read, or a write that gives the same whenever it is made.
 ///
-/// `name` is for the log; it names the call and holds nothing secret. Errors are not logged, they may hold addresses
-/// that are as good as a key.
+/// `name` is for the log and the call's span, all its tries in one; it names the call and holds nothing secret. Errors are not
+/// logged, they may hold addresses that are as good as a key.
 pub async fn retry<T, E, Call>(budget: &Budget, name: &str, call: impl FnMut() -> Call) -> Result<T, E>
 where
     E: Classify,
@@ -141,6 +143,26 @@ pub async fn retry_checked<T, E, Call, Look>(
     name: &str,
     mut call: impl FnMut() -> Call,
     mut look: impl FnMut() -> Look,
+) -> Result<T, E>
+where
+    E: Classify,
+    Call: Future<Output = Result<T, E>>,
+    Look: Future<Output = Result<Option<T>, E>>,
+{
+    let span = info_span!(target: "trace", "call", otel.name = name, otel.kind = "client", otel.status_code = Empty);
+    let outcome = repeated(budget, name, &mut call, &mut look).instrument(span.clone()).await;
+    // What changed nothing may be just what was asked: whether an object is there.
+    if outcome.as_ref().is_err_and(|error| error.failure() != Failure::Final) {
+        span.record("otel.status_code", "ERROR");
+    }
+    outcome
+}
+
+async fn repeated<T, E, Call, Look>(
+    budget: &Budget,
+    name: &str,
+    call: &mut impl FnMut() -> Call,
+    look: &mut impl FnMut() -> Look,
 ) -> Result<T, E>
 where
     E: Classify,
@@ -196,7 +218,7 @@ impl Tries<'_> {
         let Some(pause) = self.budget.pause(self.made, self.start.elapsed(), failure) else {
             return false;
         };
-        tracing::warn!(call = self.name, attempt = self.made, ?failure, ?pause, "a call failed and is repeated");
+        tracing::warn!(call = self.name, tries = self.made, ?failure, ?pause, "a call failed and is repeated");
         sleep(pause).await;
         true
     }

@@ -83,7 +83,7 @@ impl SecretManager {
 
     /// The content of a version, `projects/PROJECT/secrets/NAME/versions/VERSION`.
     pub async fn access(&self, name: &str) -> Result<Vec<u8>, SecretError> {
-        retry(&self.connection.budget, "reading a secret", || self.once(name)).await
+        retry(&self.connection.budget, "secret read", || self.once(name)).await
     }
 
     async fn once(&self, name: &str) -> Result<Vec<u8>, SecretError> {

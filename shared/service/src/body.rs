@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
@@ -11,6 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::trace::note;
 use crate::{Kind, Problem};
 
 /// A parsed request body.
@@ -25,8 +27,15 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, content) = request.into_parts();
+        let content = Bytes::from_request(Request::from_parts(parts.clone(), content), state).await;
+        let content = content.map_err(|rejection| problem(&rejection.into()))?;
+        let request = Request::from_parts(parts, axum::body::Body::from(content.clone()));
         match Json::<Object<T>>::from_request(request, state).await {
-            Ok(Json(Object(body))) => Ok(Self(body)),
+            Ok(Json(Object(body))) => {
+                note(&content);
+                Ok(Self(body))
+            }
             Err(rejection) => Err(problem(&rejection)),
         }
     }

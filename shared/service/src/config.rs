@@ -70,6 +70,9 @@ pub const OPENLINEAGE_ENDPOINT: &str = "OPENLINEAGE_ENDPOINT";
 pub const OPENLINEAGE_API_KEY: &str = "OPENLINEAGE_API_KEY";
 /// ... and the namespace of jobs and of datasets that nobody else reads. Default: `bluegreenprint`.
 pub const OPENLINEAGE_NAMESPACE: &str = "OPENLINEAGE_NAMESPACE";
+/// Where spans are exported to, as `OpenTelemetry`'s own libraries read it: an address that takes them at `/v1/traces` below it.
+/// Default: nowhere.
+pub const OTEL_EXPORTER_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// The port to listen on, as Cloud Run gives it. Default: 8080.
 pub const PORT: &str = "PORT";
 /// Set by Cloud Run: the name of the service.
@@ -100,6 +103,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub access: Access,
     pub openlineage: OpenLineageConfig,
+    pub otlp_endpoint: Option<String>,
     pub log_filter: String,
     pub variables: Variables,
 }
@@ -279,6 +283,7 @@ impl Config {
             listen: SocketAddr::new(address, port),
             access,
             openlineage: openlineage(&get)?,
+            otlp_endpoint: server(&get, OTEL_EXPORTER_OTLP_ENDPOINT, "http://collector:4318")?,
             variables: Variables(Arc::new(variables.clone())),
             log_filter: checked(&get, BGP_LOG, "a filter such as info, or publish=debug,warn", |text| {
                 tracing_subscriber::EnvFilter::try_new(text).is_ok()
@@ -353,10 +358,7 @@ impl CloudConfig {
 }
 
 fn openlineage<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<OpenLineageConfig, ConfigError> {
-    let url = checked(get, OPENLINEAGE_URL, "the address of a server, such as http://marquez:5000", |text| {
-        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-        rest.is_some_and(|rest| !rest.is_empty() && is_made_of(rest, ":/.-_[]"))
-    })?;
+    let url = server(get, OPENLINEAGE_URL, "http://marquez:5000")?;
     let path = checked(get, OPENLINEAGE_ENDPOINT, "a path such as api/v1/lineage", |text| {
         !text.contains("..") && is_made_of(text, "/.-_")
     })?;
@@ -370,6 +372,17 @@ fn openlineage<'a>(get: &impl Fn(&str) -> Option<&'a String>) -> Result<OpenLine
         namespace: checked(get, OPENLINEAGE_NAMESPACE, "a name of letters, digits and : / . - _", |text| {
             is_made_of(text, ":/.-_")
         })?,
+    })
+}
+
+fn server<'a>(
+    get: &impl Fn(&str) -> Option<&'a String>,
+    variable: &'static str,
+    example: &str,
+) -> Result<Option<String>, ConfigError> {
+    checked(get, variable, &format!("the address of a server, such as {example}"), |text| {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        rest.is_some_and(|rest| !rest.is_empty() && is_made_of(rest, ":/.-_[]"))
     })
 }
 

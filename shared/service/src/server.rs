@@ -15,9 +15,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
+use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Config, Guard, Kind, Platform, Problem, start_logs};
+use crate::telemetry::FLUSH;
+use crate::trace::traced;
+use crate::{Config, Guard, Kind, Platform, Problem, Telemetry, start_logs};
 
 /// Requests are names and dates; whatever is larger is none.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -25,11 +28,11 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// An answer is what a step has done: names and numbers.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// Cloud Run kills ten seconds after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(9);
+/// Cloud Run kills ten seconds after SIGTERM. One is to spare, and one for the last spans.
+const DRAIN: Duration = Duration::from_secs(9 - FLUSH.as_secs());
 
 /// Adds `/health` and `/openapi.json` to the routes of a function, and the bounds of every request. All but `/health` is
-/// behind `guard`.
+/// behind `guard`, and in a trace.
 pub fn with_service_routes(title: &str, routes: OpenApiRouter, guard: Guard) -> Router {
     let (router, mut description) = routes.split_for_parts();
     title.clone_into(&mut description.info.title);
@@ -56,6 +59,7 @@ pub fn with_service_routes(title: &str, routes: OpenApiRouter, guard: Guard) -> 
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(guard, Guard::check))
+        .layer(middleware::from_fn(traced))
         .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
 }
 
@@ -98,27 +102,24 @@ impl Server {
 pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) -> ExitCode {
     let run = || -> Result<(), Problem> {
         let config = Config::from_env().map_err(|error| Problem::rejected(error.to_string()))?;
-        start_logs(name, &config.log_filter);
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Problem::internal(error.to_string()))?;
         runtime.block_on(async {
+            let telemetry = Telemetry::start(name, &config)?;
             let stopped = stop_signal().map_err(|error| Problem::internal(error.to_string()))?;
-            if let Some((path, body)) = only_request()? {
-                let router = with_service_routes(name, routes(Platform::open(&config).await?), Guard::default());
-                return tokio::select! {
+            let request = only_request()?;
+            let routes = routes(Platform::open(&config).await?);
+            let outcome = if let Some((path, body)) = request {
+                let router = with_service_routes(name, routes, Guard::default());
+                tokio::select! {
                     answered = answer(router, &path, body) => answered,
                     () = stopped => Err(Problem::new(Kind::Unavailable, "stopped", "stopped before there was an answer")),
-                };
-            }
-            let guard = Guard::new(&config.access)?;
-            let router = with_service_routes(name, routes(Platform::open(&config).await?), guard);
-            let server = Server::start(config.listen, router)
-                .await
-                .map_err(|error| Problem::rejected(format!("can't listen on {}: {error}", config.listen)))?;
-            tracing::info!(address = %server.address, "listening");
-            stopped.await;
-            tracing::info!("stopping");
-            server.stop().await;
-            Ok(())
+                }
+            } else {
+                let router = with_service_routes(name, routes, Guard::new(&config.access)?);
+                serve(&config, router, stopped).await
+            };
+            telemetry.end().await;
+            outcome
         })
     };
     match run() {
@@ -130,6 +131,18 @@ pub fn main(name: &'static str, routes: impl FnOnce(Platform) -> OpenApiRouter) 
             ExitCode::FAILURE
         }
     }
+}
+
+/// Serves until it is told to stop.
+async fn serve(config: &Config, router: Router, stopped: impl Future<Output = ()>) -> Result<(), Problem> {
+    let server = Server::start(config.listen, router)
+        .await
+        .map_err(|error| Problem::rejected(format!("can't listen on {}: {error}", config.listen)))?;
+    tracing::info!(address = %server.address, "listening");
+    stopped.await;
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
 }
 
 /// The request that the arguments are, if there are any.
@@ -182,7 +195,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 pub async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    match tokio::spawn(work).await {
+    match tokio::spawn(work.in_current_span()).await {
         Ok(outcome) => outcome,
         Err(failure) => Err(Problem::internal(format!("the step broke off: {failure}"))),
     }

@@ -157,7 +157,12 @@ async fn claim(state: &State, id: &AttemptId, name: &str) -> Result<Option<serde
                 state.beat(id).await?;
                 let precondition = kept(Guard::AttemptCompareAndSet, precondition);
                 match state.store.put_json_volatile(&key, &*next, precondition).await {
-                    Ok(_) => return Ok(None),
+                    Ok(_) => {
+                        // Asked for by its attempt, a step is a run's and a cycle's too.
+                        let span = tracing::Span::current();
+                        span.record("run", next.run.as_str()).record("cycle", next.slot.cycle.cast_signed());
+                        return Ok(None);
+                    }
                     Err(store::Error::Conflict { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }

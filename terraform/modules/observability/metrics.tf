@@ -7,6 +7,7 @@ locals {
   }
   sums = {
     loaded_rows     = { function = "load", message = "loaded", field = "rows", unit = "1" }
+    mixed_views     = { function = "publish", message = "converged", field = "mixed_milliseconds", unit = "ms" }
     extracted_bytes = { function = "extract", message = "extracted", field = "bytes", unit = "By" }
   }
 }

@@ -14,6 +14,12 @@ variable "notify" {
   default     = []
 }
 
+variable "traced" {
+  description = "The accounts that export spans, as IAM members."
+  type        = map(string)
+  default     = {}
+}
+
 variable "publish_by_hour_utc" {
   description = "The hour, UTC, by which something must have been published in the last 24 hours."
   type        = number

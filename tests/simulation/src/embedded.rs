@@ -191,6 +191,7 @@ impl Home {
             access: Access::Open,
             log_filter: "off".to_owned(),
             openlineage: OpenLineageConfig::default(),
+            otlp_endpoint: None,
             variables: Variables::default(),
         };
         let parts = Parts::open(&config).await.map_err(|problem| problem.detail).unwrap();

@@ -11,7 +11,12 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use serde_json::Value;
 use service::Access;
-use workflows::{ExecutionFailure, Executions, Finished, Host, HttpClient, Observer, Unobserved, Workflow};
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
+use workflows::{
+    ExecutionFailure, Executions, Finished, Host, Http, HttpClient, HttpFailure, Observer, Request, Response,
+    Unobserved, Workflow,
+};
 
 use crate::failure::Failure;
 
@@ -84,11 +89,12 @@ impl Flows {
         executions: Arc<dyn Executions>,
     ) -> Option<Finished> {
         let workflow = self.workflows.get(run.workflow)?;
-        let mut host = Host::new(self.http.clone());
+        let mut host = Host::new(Arc::new(Traced(self.http.clone())));
         host.environment = self.environment(run);
         host.observer = observer;
         host.executions = executions;
-        Some(workflow.execute(argument, &host).await)
+        let span = info_span!(target: "trace", parent: None, "execution", otel.name = run.workflow, run = run.id);
+        Some(workflow.execute(argument, &host).instrument(span).await)
     }
 
     /// What Google and Terraform set.
@@ -117,6 +123,28 @@ pub(crate) fn revision(workflow: &str) -> String {
 /// An id by which executions sort as they were begun.
 pub(crate) fn new_execution_id() -> String {
     uuid::Uuid::now_v7().to_string()
+}
+
+/// Makes the calls of an execution in its trace, each in a span of its own that the function is told of.
+struct Traced(Arc<HttpClient>);
+
+#[async_trait]
+impl Http for Traced {
+    async fn send(&self, mut request: Request) -> Result<Response, HttpFailure> {
+        // Without its query, for it is in no way sure that this is no secret.
+        let path = reqwest::Url::parse(&request.url).map(|url| url.path().to_owned()).unwrap_or_default();
+        let span = info_span!(
+            target: "trace",
+            "call",
+            otel.name = format!("{} {path}", request.method),
+            otel.kind = "client",
+            http.response.status_code = Empty,
+        );
+        request.headers.extend(service::traceparent(&span).map(|value| ("traceparent".to_owned(), value)));
+        let response = self.0.send(request).instrument(span.clone()).await?;
+        span.record("http.response.status_code", i64::from(response.code));
+        Ok(response)
+    }
 }
 
 /// Runs what a workflow starts at once, and keeps nothing of it.

@@ -38,6 +38,17 @@ impl Action {
             Self::Deleting(_) => "deleting",
         }
     }
+
+    /// For logs and traces, where other services are called too.
+    pub(super) fn call(self) -> &'static str {
+        match self {
+            Self::Reading => "storage read",
+            Self::Inspecting => "storage inspect",
+            Self::Writing => "storage write",
+            Self::Listing => "storage list",
+            Self::Deleting(_) => "storage delete",
+        }
+    }
 }
 
 impl Classify for Failed {

@@ -135,7 +135,7 @@ impl LocalCopies {
 
     async fn bring_in_turn(&self, key: &str) -> Result<LocalCopy, Error> {
         let action = Action::Reading;
-        retry(&self.store.budget, action.name(), || self.bring_once(key)).await.map_err(|trouble| match trouble {
+        retry(&self.store.budget, action.call(), || self.bring_once(key)).await.map_err(|trouble| match trouble {
             Trouble::Store(failed) => failed.into_error(action, key),
             Trouble::Here(error) => error,
         })

@@ -134,7 +134,7 @@ impl CloudStorage {
             let found = self.find(key, precondition, &mark).await?;
             found.map(|found| self.json.describe(&found)).transpose()
         };
-        let written = retry_checked(&self.budget, action.name(), once, look).await;
+        let written = retry_checked(&self.budget, action.call(), once, look).await;
         written.map_err(|failed| failed.into_error(action, key))
     }
 
@@ -196,7 +196,7 @@ impl ObjectStore for CloudStorage {
     async fn get(&self, key: &str) -> Result<Object, Error> {
         check_key(key)?;
         let action = Action::Reading;
-        let read = retry(&self.budget, action.name(), || within(DOCUMENT_TIMEOUT, self.read_once(key))).await;
+        let read = retry(&self.budget, action.call(), || within(DOCUMENT_TIMEOUT, self.read_once(key))).await;
         match read.map_err(|failed| failed.into_error(action, key))? {
             Some(object) => Ok(object),
             None => Err(Error::Rejected {
@@ -209,7 +209,7 @@ impl ObjectStore for CloudStorage {
     async fn head(&self, key: &str) -> Result<ObjectMeta, Error> {
         check_key(key)?;
         let action = Action::Inspecting;
-        retry(&self.budget, action.name(), || async { self.json.describe(&self.json.head(key).await?) })
+        retry(&self.budget, action.call(), || async { self.json.describe(&self.json.head(key).await?) })
             .await
             .map_err(|failed| failed.into_error(action, key))
     }
@@ -228,7 +228,7 @@ impl ObjectStore for CloudStorage {
         check_key(key)?;
         let action = Action::Deleting(precondition);
         let once = || self.json.delete(key, precondition);
-        retry_checked(&self.budget, action.name(), once, || self.is_gone(key, precondition))
+        retry_checked(&self.budget, action.call(), once, || self.is_gone(key, precondition))
             .await
             .map_err(|failed| failed.into_error(action, key))
     }
@@ -238,7 +238,7 @@ impl ObjectStore for CloudStorage {
         let mut objects = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            let page = retry(&self.budget, action.name(), || self.json.page(prefix, token.as_deref()))
+            let page = retry(&self.budget, action.call(), || self.json.page(prefix, token.as_deref()))
                 .await
                 .map_err(|failed| failed.into_error(action, prefix))?;
             for item in &page.items {

@@ -83,7 +83,7 @@ impl Session {
                 Err(failed) => Err(failed),
             }
         };
-        match retry_checked(&self.budget, "uploading", send, look).await? {
+        match retry_checked(&self.budget, "storage upload", send, look).await? {
             Progress::Persisted(bytes) if bytes < from || bytes > sent => {
                 Err(broken("the store has another part of the upload than it was sent"))
             }

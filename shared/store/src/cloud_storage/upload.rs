@@ -62,7 +62,7 @@ impl CloudUpload {
         let metadata = metadata(&mark, self.precondition).into_iter().collect();
         // A session that nobody knows of is forgotten by the store, so this may be repeated.
         let start = || store.json.start_upload(&self.key, self.precondition, &metadata);
-        let address = retry(&store.budget, "starting an upload", start).await?;
+        let address = retry(&store.budget, "storage upload start", start).await?;
         Ok((Box::new(Session::new(store.json.clone(), store.budget, address)), mark))
     }
 
@@ -73,7 +73,7 @@ impl CloudUpload {
             // The session may have forgotten what the bucket knows.
             Err(failed) => {
                 let find = || store.find(&self.key, self.precondition, mark);
-                retry(&store.budget, Action::Inspecting.name(), find).await?.ok_or(failed)?
+                retry(&store.budget, Action::Inspecting.call(), find).await?.ok_or(failed)?
             }
         };
         let written = store.json.describe(&object)?;

@@ -10,6 +10,8 @@ use google::{Classify, Failure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 use wap::{Digest, Slot};
 
 use super::BigQuery;
@@ -218,11 +220,26 @@ impl BigQuery {
         configuration: Value,
         what: &str,
     ) -> Result<Job, Error> {
+        let name = format!("bigquery job {}", purpose.kind);
+        let span = info_span!(target: "trace", "job", otel.name = name, otel.kind = "client", bigquery.job = Empty);
+        self.run_in(&span, purpose, slot, configuration, what).instrument(span.clone()).await
+    }
+
+    /// Runs a job, and tells the span its id.
+    async fn run_in(
+        &self,
+        span: &Span,
+        purpose: &Purpose,
+        slot: Option<&Slot>,
+        configuration: Value,
+        what: &str,
+    ) -> Result<Job, Error> {
         let mut configuration = configuration;
         configuration["labels"] = self.job_labels(slot);
         let mut round = 0;
         loop {
             let id = purpose.job_id(round);
+            span.record("bigquery.job", id.as_str());
             let (job, is_found) = self.send_job(&id, &configuration).await.map_err(|error| error.context(what))?;
             let job = self.finished(job).await.map_err(|error| error.context(what))?;
             let Some(error) = &job.status.error_result else {

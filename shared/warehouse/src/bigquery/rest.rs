@@ -218,12 +218,12 @@ impl Rest {
                 Err(error) => Err(error),
             }
         };
-        retry(&self.budget, "get", call).await
+        retry(&self.budget, "bigquery get", call).await
     }
 
     /// Posts what may be posted any number of times.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, content: &Value) -> Result<T, CallError> {
-        retry(&self.budget, "post", || self.post_once(path, content)).await
+        retry(&self.budget, "bigquery post", || self.post_once(path, content)).await
     }
 
     /// Posts what makes something. Whether it did, if no answer came, `look` finds out.
@@ -237,7 +237,7 @@ impl Rest {
         T: DeserializeOwned,
         Look: Future<Output = Result<Option<T>, CallError>>,
     {
-        retry_checked(&self.budget, "insert", || self.post_once(path, content), look).await
+        retry_checked(&self.budget, "bigquery insert", || self.post_once(path, content), look).await
     }
 
     /// Changes what has this etag. A change that took effect without an answer fails with status 412 when it is repeated:
@@ -252,7 +252,7 @@ impl Rest {
             let request = self.request(Method::PATCH, path).header(IF_MATCH, etag).json(content);
             body(self.send(request).await?).await
         };
-        retry(&self.budget, "patch", call).await
+        retry(&self.budget, "bigquery patch", call).await
     }
 
     /// Deletes a table or view. That it is not there is no error.
@@ -260,7 +260,7 @@ impl Rest {
         let call = || async {
             present(self.simple.table().delete(&self.project, dataset, table).await.map_err(CallError::from))
         };
-        retry(&self.budget, "tables.delete", call).await.map(drop)
+        retry(&self.budget, "bigquery tables.delete", call).await.map(drop)
     }
 
     /// Deletes a dataset with all that is in it. That it is not there is no error.
@@ -268,7 +268,7 @@ impl Rest {
         let call = || async {
             present(self.simple.dataset().delete(&self.project, dataset, true).await.map_err(CallError::from))
         };
-        retry(&self.budget, "datasets.delete", call).await.map(drop)
+        retry(&self.budget, "bigquery datasets.delete", call).await.map(drop)
     }
 
     /// Asks for a job to be cancelled. That it is over is no error.
@@ -276,7 +276,7 @@ impl Rest {
         let call = || async {
             present(self.simple.job().cancel_job(&self.project, id, Some(location)).await.map_err(CallError::from))
         };
-        retry(&self.budget, "jobs.cancel", call).await.map(drop)
+        retry(&self.budget, "bigquery jobs.cancel", call).await.map(drop)
     }
 
     /// Names and types of all tables and views of a dataset; nothing if there is no such dataset.
@@ -291,7 +291,7 @@ impl Rest {
                 }
                 present(self.simple.table().list(&self.project, dataset, options).await.map_err(CallError::from))
             };
-            let Some(list) = retry(&self.budget, "tables.list", call).await? else { return Ok(None) };
+            let Some(list) = retry(&self.budget, "bigquery tables.list", call).await? else { return Ok(None) };
             let tables = list.tables.unwrap_or_default();
             found.extend(
                 tables.into_iter().map(|table| (table.table_reference.table_id, table.r#type.unwrap_or_default())),

@@ -84,10 +84,9 @@ impl DuckDb {
         &self,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let warehouse = self.clone();
-        tokio::task::spawn_blocking(move || work(&warehouse)).await.map_err(|source| Error::Internal {
-            what: "a warehouse job broke off".to_owned(),
-            source: Some(Box::new(source)),
+        let (warehouse, span) = (self.clone(), tracing::Span::current());
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&warehouse))).await.map_err(|source| {
+            Error::Internal { what: "a warehouse job broke off".to_owned(), source: Some(Box::new(source)) }
         })?
     }
 

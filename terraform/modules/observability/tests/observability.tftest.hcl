@@ -40,6 +40,22 @@ run "the_dashboard_has_a_place_for_every_chart" {
   }
 }
 
+run "who_exports_spans_may_write_them_and_name_the_project" {
+  command = plan
+
+  variables {
+    traced = { load = "serviceAccount:bgp-load@example-project.iam.gserviceaccount.com" }
+  }
+
+  assert {
+    condition = (
+      sort([for right in values(google_project_iam_member.traces) : right.role]) == tolist(["roles/serviceusage.serviceUsageConsumer", "roles/telemetry.tracesWriter"])
+      && alltrue([for right in values(google_project_iam_member.traces) : right.member == var.traced.load])
+    )
+    error_message = "Spans would be refused."
+  }
+}
+
 run "an_hour_is_one_of_a_day" {
   command = plan
 
