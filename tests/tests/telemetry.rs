@@ -53,7 +53,10 @@ fn the_lines_of_a_run_are_one_trace_and_say_what_they_are_about() {
         }
     }
     assert_eq!((&begun["cycle"], &begun["attempt"]), (&result["cycle"], &result["attempt"]));
-    assert!(of(&first, "converged")[0]["mixed_milliseconds"].is_u64());
+    let converged = of(&first, "converged")[0];
+    assert!(converged["mixed_milliseconds"].is_u64(), "{converged}");
+    // A day of last year was over long ago.
+    assert!(converged["age_seconds"].as_i64().is_some_and(|age| age > 24 * 60 * 60), "{converged}");
 
     // One trace a run, and another one for the next.
     let traces = |lines: &[Value]| -> BTreeSet<String> {

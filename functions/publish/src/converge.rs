@@ -47,7 +47,8 @@ pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem>
         let receipt = receipt(&record, live, &attempt, Some(mixed))?;
         state.put_receipt(&receipt).await?;
         let mixed_milliseconds = u64::try_from(converged.mixed.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(cycle = record.cycle, mixed_milliseconds, "converged");
+        let age_seconds = age(platform, live);
+        tracing::info!(cycle = record.cycle, mixed_milliseconds, age_seconds, "converged");
         if is_new {
             platform.tell_lineage(&receipt.run, Some(&attempt), End::Published(&receipt)).await;
         }
@@ -64,6 +65,13 @@ pub(crate) async fn complete(platform: &Platform) -> Result<Deployment, Problem>
             .await?;
     }
     Ok(record)
+}
+
+/// For how many seconds the newest partition had been over when it was published, where its key is that of a run.
+fn age(platform: &Platform, live: &Live) -> Option<i64> {
+    let newest = live.newest_partition.as_ref()?;
+    let window = platform.pipeline.runs().window(newest).ok()?;
+    Some(live.published_at.duration_since(window.end).as_secs())
 }
 
 fn rolled_back(cycle: u64, live: &Live, rollback: &Rollback) -> CycleRolledBack {

@@ -6,9 +6,10 @@ locals {
     refused     = { function = "audit", filter = "jsonPayload.message=\"audited\" AND jsonPayload.passed=false" }
   }
   sums = {
-    loaded_rows     = { function = "load", message = "loaded", field = "rows", unit = "1" }
-    mixed_views     = { function = "publish", message = "converged", field = "mixed_milliseconds", unit = "ms" }
-    extracted_bytes = { function = "extract", message = "extracted", field = "bytes", unit = "By" }
+    loaded_rows     = { function = "load", message = "loaded", field = "rows", unit = "1", labels = ["table"], of = "Rows of each partition that was loaded." }
+    extracted_bytes = { function = "extract", message = "extracted", field = "bytes", unit = "By", labels = ["table"], of = "Bytes of each partition that was extracted." }
+    mixed_views     = { function = "publish", message = "converged", field = "mixed_milliseconds", unit = "ms", labels = [], of = "For how long views showed different cycles, at each publish." }
+    data_age        = { function = "publish", message = "converged", field = "age_seconds", unit = "s", labels = [], of = "For how long the newest partition had been over, at each publish." }
   }
 }
 
@@ -32,20 +33,23 @@ resource "google_logging_metric" "sum" {
 
   project         = var.project
   name            = "bgp_${each.key}"
-  description     = "${title(each.value.field)} of each partition that was ${each.value.message}."
+  description     = each.value.of
   filter          = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${each.value.function}\" AND jsonPayload.message=\"${each.value.message}\""
   value_extractor = "EXTRACT(jsonPayload.${each.value.field})"
-  label_extractors = {
-    table = "EXTRACT(jsonPayload.table)"
-  }
+
+  label_extractors = { for label in each.value.labels : label => "EXTRACT(jsonPayload.${label})" }
 
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "DISTRIBUTION"
     unit        = each.value.unit
-    labels {
-      key        = "table"
-      value_type = "STRING"
+
+    dynamic "labels" {
+      for_each = each.value.labels
+      content {
+        key        = labels.value
+        value_type = "STRING"
+      }
     }
   }
 

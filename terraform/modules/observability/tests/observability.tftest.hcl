@@ -35,7 +35,7 @@ run "the_dashboard_has_a_place_for_every_chart" {
   command = plan
 
   assert {
-    condition     = length(jsondecode(google_monitoring_dashboard.pipeline.dashboard_json).mosaicLayout.tiles) == 9
+    condition     = length(jsondecode(google_monitoring_dashboard.pipeline.dashboard_json).mosaicLayout.tiles) == 11
     error_message = "A chart is missing."
   }
 }
