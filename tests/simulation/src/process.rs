@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::Call;
 
@@ -70,8 +70,9 @@ pub struct Process {
     fates: Mutex<Arc<dyn Fates>>,
     made: AtomicUsize,
     wakes: Mutex<Option<Instant>>,
-    asleep: watch::Sender<bool>,
-    dead: watch::Sender<bool>,
+    // Those who wait for these wake in the order in which they came. (A watch channel picks an order by chance.)
+    asleep: CancellationToken,
+    dead: CancellationToken,
 }
 
 impl Process {
@@ -81,8 +82,8 @@ impl Process {
             fates: Mutex::new(fates),
             made: AtomicUsize::new(0),
             wakes: Mutex::new(None),
-            asleep: watch::Sender::new(false),
-            dead: watch::Sender::new(false),
+            asleep: CancellationToken::new(),
+            dead: CancellationToken::new(),
         })
     }
 
@@ -97,18 +98,16 @@ impl Process {
 
     /// `kill -9`.
     pub fn kill(&self) {
-        self.dead.send_replace(true);
+        self.dead.cancel();
     }
 
     pub fn is_dead(&self) -> bool {
-        *self.dead.borrow()
+        self.dead.is_cancelled()
     }
 
     /// Returns when it has died.
     pub async fn died(&self) {
-        let mut dead = self.dead.subscribe();
-        // The sender is a field of `self`, so it is there.
-        let _ = dead.wait_for(|dead| *dead).await;
+        self.dead.cancelled().await;
     }
 
     /// SIGSTOP, and SIGCONT after so long.
@@ -116,14 +115,12 @@ impl Process {
         let until = Instant::now() + length;
         let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
         *wakes = Some(wakes.map_or(until, |other| other.max(until)));
-        self.asleep.send_replace(true);
+        self.asleep.cancel();
     }
 
     /// Returns when it has fallen asleep for the first time.
     pub async fn fell_asleep(&self) {
-        let mut asleep = self.asleep.subscribe();
-        // The sender is a field of `self`, so it is there.
-        let _ = asleep.wait_for(|asleep| *asleep).await;
+        self.asleep.cancelled().await;
     }
 
     /// Returns when the process is awake; never if it is dead.
