@@ -20,7 +20,9 @@ fn bigquery_builds_the_tables_that_duckdb_built() {
     assert_ne!(before, after);
 
     let output = Command::new(environment.join("bin/python"))
-        .args(["-B", "-X", "utf8"])
+        // What is compiled is kept, and not in the repository.
+        .args(["-E", "-X", "utf8", "-X"])
+        .arg(format!("pycache_prefix={}", environment.join("pycache").display()))
         .arg(repository().join("tests/googlesql/check.py"))
         .arg("--dbt")
         .arg(repository().join(project))

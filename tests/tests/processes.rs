@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 #[test]
 fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
     let undisturbed = Sandbox::retail();
-    let (kills, last) = if is_full() { (50, "2025-08-10") } else { (8, "2025-08-04") };
+    let (kills, last) = if is_full() { (50, "2025-08-10") } else { (6, "2025-08-03") };
     let backfill = ["backfill", "--from", "2025-08-01", "--to", last];
     undisturbed.run(&backfill).ok();
 
@@ -36,7 +36,7 @@ fn a_backfill_killed_at_random_moments_ends_as_the_undisturbed_one() {
 
 #[test]
 fn a_backfill_stopped_at_random_moments_and_taken_over_changes_nothing_when_it_goes_on() {
-    let (moments, last) = if is_full() { (50, "2025-08-03") } else { (4, "2025-08-02") };
+    let (moments, last) = if is_full() { (50, "2025-08-03") } else { (3, "2025-08-02") };
     let backfill = ["backfill", "--from", "2025-08-01", "--to", last];
     let undisturbed = Sandbox::retail();
     let started = Instant::now();

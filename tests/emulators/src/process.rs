@@ -46,8 +46,9 @@ impl Process {
                 .open(&log)
                 .map_err(Error::internal(format!("open {}", log.display())))
         };
+        // Without the settings of this machine's Python, one of which keeps it from keeping what it compiled: half of a start.
         let mut child = Command::new(python)
-            .arg("-c")
+            .args(["-I", "-X", "utf8", "-c"])
             .arg(program)
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))
